@@ -1,0 +1,34 @@
+"""The same seed gives the same bits: what audits by recomputation rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+@contextmanager
+def deterministic() -> Iterator[None]:
+    """Torch with deterministic algorithms and one thread inside, as it was before outside. Also a decorator.
+
+    More threads would split sums elsewhere and so round elsewhere. These are settings of the whole process: run one
+    training at a time in a process, several processes for several devices. Bits repeat for one torch version on one
+    kind of processor; across processors a tolerance has to replace equality.
+    """
+    threads, algorithms = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(algorithms)
+        torch.set_num_threads(threads)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Torch's own generator (initial weights, dropout) started from ``seed`` inside, untouched outside."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
