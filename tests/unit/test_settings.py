@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from dapp import settings as module
+from dapp.crypto.paillier import MIN_BITS
 from dapp.errors import ExitCode, KeyTooSmall, SettingsError
 from dapp.learning.partition import PARTITIONS
 from dapp.learning.strategy import STRATEGIES, strategy
-from dapp.settings import Settings, check, describe, load, to_toml_template
+from dapp.settings import MIN_KEY_BITS, Settings, check, describe, load, to_toml_template
 
 
 def overridden(*overrides: str) -> Settings:
@@ -193,6 +194,9 @@ class TestContradictions:
             overridden("key.bits=1024")
         assert caught.value.code is ExitCode.KEY
         assert load(None, {}, ["key.bits=1024"], allow_small=True).key.bits == 1024
+
+    def test_settings_and_keys_agree_on_the_shortest_modulus(self) -> None:
+        assert MIN_KEY_BITS == MIN_BITS
 
     def test_settings_changed_in_the_program_can_be_checked_again(self) -> None:
         check(dataclasses.replace(Settings(), devices=4))
