@@ -94,8 +94,11 @@ if (argv.includes("--version")) {
 } else {
   const options = parse(argv);
   if (options.standard) {
-    const input = JSON.parse(fs.readFileSync(options.files[0] ?? 0, "utf8"));
-    process.stdout.write(JSON.stringify(compile(input, options)));
+    // Not readFileSync(0): a pipe that is not filled yet fails with EAGAIN.
+    const source = options.files.length ? fs.createReadStream(options.files[0]) : process.stdin;
+    const chunks = [];
+    for await (const chunk of source) chunks.push(chunk);
+    process.stdout.write(JSON.stringify(compile(JSON.parse(Buffer.concat(chunks).toString()), options)));
   } else if (options.combined) {
     process.stdout.write(JSON.stringify(combinedJson(options)));
   } else {

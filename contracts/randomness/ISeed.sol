@@ -7,6 +7,7 @@ interface ISeed {
     event SeedRequested(uint256 indexed id, address indexed by, bytes32 context, uint64 seedBlock);
     event SeedProven(uint256 indexed id, address indexed by, uint256 seed);
 
+    error SeedDelayTooShort(uint256 delayBlocks);
     error SeedUnknown(uint256 id);
     error SeedAlreadyProven(uint256 id);
     error SeedTooEarly(uint64 seedBlock, uint256 blockNumber);
@@ -16,6 +17,7 @@ interface ISeed {
     error SeedNotProofOfStake(uint256 difficulty);
 
     /// @notice Fixes the block that the seed will come from.
+    /// @return id counted from 1
     function request(bytes32 context) external returns (uint256 id);
 
     /// @notice Proves the seed by the RLP of that block's header. Anyone.

@@ -70,6 +70,7 @@ interface IVerificationTypes {
         Ballot quorum;
     }
 
+    /// @param leavingAt from when on a leaver's stake can be withdrawn; 0 while it is not leaving
     struct Member {
         MemberState state;
         uint32 index;
@@ -100,6 +101,8 @@ interface IVerificationErrors is IVerificationTypes {
     error VerificationWrongStake(uint256 sent, uint256 expected);
     error VerificationAlreadyMember(address member);
     error VerificationNotMember(address member);
+    error VerificationNotLeaving(address member, MemberState state);
+    error VerificationConstantOutOfBounds(bytes32 name, uint256 value);
     error VerificationStillBound(uint64 until);
     error VerificationNotSilent(uint16 seat);
     error VerificationNothingToClaim(uint16 seat);
@@ -140,6 +143,9 @@ interface IVerificationEvents is IVerificationTypes {
         address indexed consumer, bytes32 indexed caseKey, uint8 attempt, Status status, Ballot quorum, address by
     );
     event VoterPaid(
+        address indexed consumer, bytes32 indexed caseKey, address indexed voter, uint8 attempt, uint16 seat, uint256 amount
+    );
+    event VoterPayBurnt(
         address indexed consumer, bytes32 indexed caseKey, address indexed voter, uint8 attempt, uint16 seat, uint256 amount
     );
 }
