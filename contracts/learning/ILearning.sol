@@ -209,6 +209,25 @@ interface ILearningTypes {
         bytes signature;
     }
 
+    /// @notice What Mining needs of a round to derive its phases, in one call.
+    /// @param commitEnd when the commit phase ended, or will end; 0 for a round that does not exist
+    /// @param closedAt 0 while open
+    /// @param maxBytes largest update, aggregate, share or opening
+    struct Schedule {
+        RoundKind kind;
+        uint64 commitEnd;
+        uint64 closedAt;
+        uint16 minDevices;
+        uint8 holders;
+        uint8 threshold;
+        uint8 seats;
+        uint16 acceptBips;
+        uint32 maxBytes;
+        uint64 beta;
+        uint256 committed;
+        Windows windows;
+    }
+
     /// @notice Why one message of a batch was passed over.
     enum SkipReason {
         BadSignature,
@@ -243,6 +262,7 @@ interface ILearningErrors is ILearningTypes {
     error LearningRoundNotClosed(bytes32 taskId, uint32 round);
     error LearningNotDecided(bytes32 taskId, uint32 round);
     error LearningNothingToClaim(bytes32 taskId, uint32 round, address who);
+    error LearningTaskNotOver(bytes32 taskId, uint64 idleAt);
 }
 
 /// @title ILearningEvents
@@ -341,4 +361,20 @@ interface ILearning is ILearningErrors, ILearningEvents {
 
     /// @return wei that one round of these terms can cost at most, all attempts included
     function roundBudget(bytes32 taskId) external view returns (uint256);
+
+    /// @return nonce that the creator's next task will be named by
+    function nonceOf(address creator) external view returns (uint256 nonce);
+
+    function scheduleOf(bytes32 taskId, uint32 round) external view returns (Schedule memory);
+
+    function moneyOf(bytes32 taskId) external view returns (Money memory);
+
+    /// @return root Merkle root over (index, address) of the key holders
+    function holdersRootOf(bytes32 taskId) external view returns (bytes32 root);
+
+    /// @return target that a candidate's header must not exceed; 0 asks for no proof of work
+    function powTargetOf(bytes32 taskId) external view returns (uint256 target);
+
+    /// @return weight sum of the weights of the devices in a bitmap by enrolment index
+    function weightOfSet(bytes32 taskId, uint256 mask) external view returns (uint64 weight);
 }

@@ -123,6 +123,7 @@ interface IMiningErrors is IMiningTypes {
     error MiningMessageExpired(uint64 deadline);
     error MiningBatchTooLong(uint256 length, uint256 max);
     error MiningBondTooSmall(uint256 sent, uint256 needed);
+    error MiningAlreadyFixed(bytes32 taskId, uint32 round);
     error MiningTooFewIncluded(uint16 actual, uint16 min);
     error MiningUnknownCandidate(uint8 slot);
     error MiningNotOwner(address caller, address owner);
@@ -251,6 +252,14 @@ interface IMining is IMiningErrors, IMiningEvents {
     function deadlinesOf(bytes32 taskId, uint32 round) external view returns (Deadlines memory);
 
     function progressOf(bytes32 taskId, uint32 round) external view returns (Progress memory);
+
+    /// @return mask bitmap by enrolment index of the devices marked by at least `threshold` holders; 0 until fixed
+    /// @return count how many they are
+    /// @return totalWeight S, the sum of their weights
+    function includedSet(bytes32 taskId, uint32 round)
+        external
+        view
+        returns (uint256 mask, uint16 count, uint64 totalWeight);
 
     function candidateOf(bytes32 taskId, uint32 round, uint8 slot) external view returns (Candidate memory);
 
