@@ -1,0 +1,93 @@
+"""Deploys the five contracts, wired to one another by their predicted addresses, and asserts the wiring."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dapp.chain.client import Client
+from dapp.chain.codec import abi
+from dapp.chain.contracts import Contracts, Deployment
+from dapp.chain.keys import Account, created_address
+from dapp.errors import Fatal
+from dapp.types import Wei
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """What a deployment fixes for good.
+
+    Args:
+        stake: wei that a verifier locks.
+        slash: wei that a silent seat loses.
+        activation_delay: seconds until a new verifier can be drawn; longer than any seed takes to come.
+        cool_down: seconds that a leaving verifier's stake stays bound; no shorter than any panel stays open.
+        min_eligible: verifiers without whom no panel is drawn.
+        min_key_bits: smallest threshold key that a task may name; under 2,048 for tests only.
+        seed_delay: blocks from a request to the block that gives the seed.
+    """
+
+    stake: Wei
+    slash: Wei
+    activation_delay: int
+    cool_down: int
+    min_eligible: int = 3
+    min_key_bits: int = 2048
+    seed_delay: int = 2
+
+
+def deploy(client: Client, deployer: Account, parameters: Parameters, seed_code: bytes | None = None) -> Contracts:
+    """Deploys Escrow, Learning, Mining, Verification and the seed with the deployer's next five nonces.
+
+    Args:
+        seed_code: creation code of another `ISeed`, for tests; default PrevrandaoSeed.
+
+    Raises:
+        ContractError: a constructor refused a parameter.
+        Fatal: the contracts do not read one another back: another transaction of the deployer came between.
+    """
+    first = client.nonce(deployer.address)
+    escrow, learning, mining, verification, seed = (created_address(deployer.address, first + i) for i in range(5))
+    codes = {
+        "Escrow": abi("Escrow").creation_code(learning, mining, verification),
+        "Learning": abi("Learning").creation_code(escrow, mining, parameters.min_key_bits),
+        "Mining": abi("Mining").creation_code(learning, verification, escrow),
+        "Verification": abi("Verification").creation_code(
+            escrow,
+            seed,
+            [mining],
+            parameters.stake,
+            parameters.slash,
+            parameters.activation_delay,
+            parameters.cool_down,
+            parameters.min_eligible,
+        ),
+        "PrevrandaoSeed": seed_code or abi("PrevrandaoSeed").creation_code(parameters.seed_delay),
+    }
+    blocks = [client.deploy(deployer, name, code)[1].block for name, code in codes.items()]
+    contracts = Contracts(client, Deployment(learning, mining, verification, escrow, seed, client.chain_id, blocks[0]))
+    check_wiring(contracts)
+    return contracts
+
+
+def check_wiring(contracts: Contracts) -> None:
+    """Asks every contract for the others that it was built with.
+
+    Raises:
+        Fatal: one names another address; the message says which.
+        ChainError: there is no contract of this version at one of the addresses.
+    """
+    addresses = {role.upper(): address for role, address in contracts.deployment.addresses().items()}
+    readings = {
+        contracts.escrow: ("LEARNING", "MINING", "VERIFICATION"),
+        contracts.learning: ("ESCROW", "MINING"),
+        contracts.mining: ("LEARNING", "VERIFICATION", "ESCROW"),
+        contracts.verification: ("ESCROW", "SEED"),
+    }
+    for contract, getters in readings.items():
+        for getter in getters:
+            actual, expected = contract.immutable(getter), addresses[getter]
+            if actual != expected:
+                raise Fatal(
+                    f"{contract.name}.{getter} is 0x{actual.hex()}, not 0x{expected.hex()}",
+                    help="Deploy anew from a key that sends nothing else meanwhile.",
+                )
