@@ -1,0 +1,1 @@
+"""What runs the roles: the clock, and the loop that moves them."""

@@ -1,0 +1,179 @@
+"""Turns many nodes in one process until nothing is left to do: events in, effects out, heavy work to the executor,
+chain time forward when everybody waits."""
+
+from __future__ import annotations
+
+import resource
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+from dapp.chain.client import Client
+from dapp.chain.contracts import Contracts
+from dapp.compute import Executor
+from dapp.errors import CairnError, Fatal
+from dapp.protocol.effects import Blobs, Done, Duty, Failed, Job, Observed, Result, Tick, Work
+from dapp.protocol.work import OpenSum, Part
+from dapp.runtime.clock import Clock
+from dapp.runtime.node import Node
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A job that a worker ran. ``core_seconds`` of its thread; ``peak_mib`` of its process so far."""
+
+    result: Any
+    core_seconds: float
+    process: int
+    peak_mib: float
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Heavy work that is done, for whoever keeps the books of time."""
+
+    node: Node[Any]
+    duty: Duty
+    label: str
+    value: Any
+    core_seconds: float
+    process: int
+    peak_mib: float
+
+
+def run_job(job: Job, blobs: Blobs) -> Ran:
+    """Runs a job in a worker with the system's randomness."""
+    return _measured(lambda: job.run(blobs, secrets.randbits))
+
+
+def run_part(part: Part) -> Ran:
+    """Runs a part of an opening in a worker."""
+    return _measured(part.run)
+
+
+def _measured(work: Callable[[], Any]) -> Ran:
+    import os
+
+    started = time.thread_time()
+    result = work()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return Ran(result, time.thread_time() - started, os.getpid(), peak)
+
+
+class Loop:
+    """The turns of a set of nodes.
+
+    Args:
+        nodes: in the order in which they take their turns.
+        on_events: is told of every new chain event, before the nodes are.
+        on_work: is told when a node turns to heavy work, and when it is done.
+    """
+
+    def __init__(
+        self,
+        nodes: Sequence[Node[Any]],
+        client: Client,
+        contracts: Contracts,
+        clock: Clock,
+        executor: Executor,
+        on_events: Callable[[list[Any]], None] = lambda _: None,
+        on_start: Callable[[Node[Any], Job], None] = lambda *_: None,
+        on_done: Callable[[Finished], None] = lambda _: None,
+    ) -> None:
+        self.nodes = nodes
+        self._client, self._contracts, self._clock, self._executor = client, contracts, clock, executor
+        self._on_events, self._on_start, self._on_done = on_events, on_start, on_done
+        self._read_to = contracts.deployment.block - 1
+
+    def read(self) -> list[Any]:
+        """Gives every node the events since the last reading."""
+        head = self._client.head().number
+        events = self._contracts.events(self._read_to + 1, head)
+        self._read_to = head
+        for event in events:
+            for node in self.nodes:
+                node.give(Observed(event))
+        if events:
+            self._on_events(events)
+        return events
+
+    def turn(self) -> bool:
+        """One turn of every node, and all the heavy work that they asked for.
+
+        Returns:
+            whether anything happened; if not, chain time was moved to the next moment that somebody waits for.
+
+        Raises:
+            Fatal: nobody acts and nobody waits for anything.
+        """
+        busy = bool(self.read())
+        head = self._client.head()
+        asked: list[tuple[Node[Any], Work]] = []
+        times: list[int] = []
+        blocks: list[int] = []
+        for node in self.nodes:
+            work, wakes, acted = node.turn(Tick(head.timestamp, head.number))
+            busy |= acted or bool(work)
+            asked += [(node, item) for item in work]
+            times += [wake.at for wake in wakes if wake.at is not None and wake.at > head.timestamp]
+            blocks += [wake.block for wake in wakes if wake.block is not None and wake.block > head.number]
+        self._work(asked)
+        if busy:
+            return True
+        if blocks:
+            self._clock.advance_to_block(min(blocks))
+        elif times:
+            self._clock.advance_to(min(times))
+        else:
+            raise Fatal("nobody acts and nobody waits: the round is stuck", help="Report this with the run's folder.")
+        return False
+
+    def _work(self, asked: list[tuple[Node[Any], Work]]) -> None:
+        """Runs jobs side by side; their values are given in the order in which they were asked for."""
+        running = [(node, work, self._submit(node, work)) for node, work in asked]
+        for node, work, finish in running:
+            try:
+                ran, result = finish()
+            except CairnError as error:
+                node.give(Failed(work.duty, str(error)))
+                continue
+            node.keep(result.blobs)
+            node.give(Done(work.duty, result.value))
+            self._on_done(
+                Finished(node, work.duty, work.job.label, result.value, ran.core_seconds, ran.process, ran.peak_mib)
+            )
+
+    def _submit(self, node: Node[Any], work: Work) -> Callable[[], tuple[Ran, Result]]:
+        job = work.job
+        self._on_start(node, job)
+        blobs = node.fetch(job.needs)
+        if isinstance(job, OpenSum):
+            opening = job
+            try:
+                parts = [self._executor.submit(run_part, part) for part in job.parts(blobs, self._executor.workers)]
+            except CairnError as error:
+                reason = error
+                return lambda: _raise(reason)
+            return lambda: _joined(opening, blobs, parts)
+        future: Future[Ran] = self._executor.submit(run_job, job, blobs)
+
+        def finish() -> tuple[Ran, Result]:
+            ran = future.result()
+            return ran, ran.result
+
+        return finish
+
+
+def _raise(error: CairnError) -> tuple[Ran, Result]:
+    raise error
+
+
+def _joined(job: OpenSum, blobs: Blobs, parts: list[Future[Ran]]) -> tuple[Ran, Result]:
+    ran = [part.result() for part in parts]
+    started = time.thread_time()
+    result = job.join(blobs, [part.result for part in ran])
+    seconds = sum(part.core_seconds for part in ran) + time.thread_time() - started
+    return Ran(result, seconds, ran[0].process, max(part.peak_mib for part in ran)), result

@@ -1,0 +1,176 @@
+"""Somebody who takes part: a state machine, a key, and the carrying out of its effects on chain and store."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from dapp.chain.client import Client
+from dapp.chain.contracts import Contracts
+from dapp.chain.keys import Account
+from dapp.crypto import cid
+from dapp.crypto.typed_data import Domain, Message, UpdateCommit, sign
+from dapp.errors import BlobError, BlobUnavailable, ChainError
+from dapp.protocol.blobs import BlobRef
+from dapp.protocol.effects import (
+    Blobs,
+    Duty,
+    Effect,
+    Failed,
+    Hand,
+    Handed,
+    Input,
+    Notice,
+    Pin,
+    ProveSeed,
+    Publish,
+    Transact,
+    Unpin,
+    Wake,
+    Work,
+)
+from dapp.protocol.machine import Role as RoleState
+from dapp.storage import MeteredStore
+from dapp.types import Digest
+
+S = TypeVar("S", bound=RoleState)
+Step = Callable[[S, Input], tuple[S, tuple[Effect, ...]]]
+
+
+class Door(Protocol):
+    """Where devices and holders hand in what they signed; an edge's."""
+
+    def hand_in(self, handed: Handed) -> None:
+        """Takes a signed message to be relayed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Something that people should hear of."""
+
+    duty: Duty
+    text: str
+
+
+class Node(Generic[S]):
+    """A role with its own key and its own store; it trusts nothing that another role computed.
+
+    Args:
+        role: device, holder, edge or verifier.
+        name: for people.
+        step: the role's state machine.
+        state: its first state.
+        account: signs its transactions and messages.
+        store: counts the bytes that this role sends and receives.
+        door: where its signed messages go.
+    """
+
+    def __init__(
+        self,
+        role: str,
+        name: str,
+        step: Step[S],
+        state: S,
+        account: Account,
+        client: Client,
+        contracts: Contracts,
+        store: MeteredStore,
+        door: Door | None = None,
+    ) -> None:
+        self.role, self.name = role, name
+        self.state = state
+        self.account = account
+        self.store = store
+        self.told: deque[Told] = deque()
+        self._step = step
+        self._client, self._contracts = client, contracts
+        self._door = door
+        self._kept: dict[Digest, bytes] = {}
+        self._inputs: deque[Input] = deque()
+
+    def give(self, input: Input) -> None:
+        """Puts an input in line."""
+        self._inputs.append(input)
+
+    def hand_in(self, handed: Handed) -> None:
+        """This node's door."""
+        self.give(handed)
+
+    def turn(self, tick: Input) -> tuple[list[Work], list[Wake], bool]:
+        """Works off the inputs in line and then ``tick``; carries out what is quick.
+
+        Returns:
+            the heavy work asked for, the times to be woken at, and whether anything was done.
+        """
+        work: list[Work] = []
+        wakes: list[Wake] = []
+        acted = bool(self._inputs)
+        self._inputs.append(tick)
+        while self._inputs:
+            self.state, effects = self._step(self.state, self._inputs.popleft())
+            for effect in effects:
+                match effect:
+                    case Work():
+                        work.append(effect)
+                    case Wake():
+                        wakes.append(effect)
+                    case _:
+                        acted = True
+                        self._carry_out(effect)
+        return work, wakes, acted
+
+    def fetch(self, needs: Iterable[BlobRef]) -> Blobs:
+        """The blobs of a job: its own first, the store's otherwise; None where neither has it whole."""
+        return {ref.digest: self._fetch(ref) for ref in dict.fromkeys(needs)}
+
+    def keep(self, blobs: Sequence[bytes]) -> None:
+        """Keeps what a job made until it is published."""
+        for data in blobs:
+            self._kept[cid.digest(data)] = data
+
+    def _fetch(self, ref: BlobRef) -> bytes | None:
+        if ref.digest in self._kept:
+            return self._kept[ref.digest]
+        try:
+            return self.store.get(ref.digest, ref.size, cap=self._cap(ref))
+        except (BlobError, BlobUnavailable) as error:
+            self.told.append(Told(("fetch", ref.digest.hex()), str(error)))
+            return None
+
+    def _cap(self, ref: BlobRef) -> int:
+        """The most bytes that a blob of this task may have: the largest update, or the first model, and some slack."""
+        terms = self.state.facts.terms
+        return 2 * max(terms.cohort.max_update_bytes, terms.learning.model_size, 4096)
+
+    def _carry_out(self, effect: Effect) -> None:
+        match effect:
+            case Transact(duty, contract, function, args):
+                call = getattr(getattr(self._contracts, contract), function)(*args)
+                self._send(duty, call)
+            case ProveSeed(duty, request, block):
+                self._send(duty, self._contracts.seed.prove(request, self._client.node.header(block)))
+            case Hand(_, message):
+                assert self._door is not None, f"{self.name} has no door to hand messages in at"
+                self._door.hand_in(Handed(message, sign(message, self._domain(message), self.account.private_key)))
+            case Publish(_, ref):
+                self.store.put(self._kept[ref.digest])
+            case Pin(_, refs):
+                for ref in refs:
+                    self.store.pin(ref.digest, ref.size)
+            case Unpin(_, refs):
+                for ref in refs:
+                    self.store.unpin(ref.digest, ref.size)
+            case Notice(duty, text):
+                self.told.append(Told(duty, text))
+
+    def _send(self, duty: Duty, call: Any) -> None:
+        try:
+            self._client.send(self.account, call)
+        except ChainError as error:
+            self.give(Failed(duty, str(error)))
+
+    def _domain(self, message: Message) -> Domain:
+        facts = self.state.facts
+        return facts.learning_domain if isinstance(message, UpdateCommit) else facts.mining_domain
