@@ -16,9 +16,12 @@ class Clock(Protocol):
     def advance_to(self, timestamp: int) -> None:
         """Returns once the last block's timestamp is at least this; at once where it is already."""
 
+    def advance_to_block(self, number: int) -> None:
+        """Returns once the last block's number is at least this; at once where it is already."""
+
 
 class DevnetClock:
-    """The embedded chain's clock: waiting is a block with a later timestamp."""
+    """The embedded chain's clock: waiting is a block with a later timestamp, or several a second apart."""
 
     def __init__(self, devnet: Devnet) -> None:
         self._devnet = devnet
@@ -30,3 +33,6 @@ class DevnetClock:
         wait = timestamp - self.now()
         if wait > 0:
             self._devnet.travel(wait)
+
+    def advance_to_block(self, number: int) -> None:
+        self._devnet.mine(max(0, number - self._devnet.head().number))
