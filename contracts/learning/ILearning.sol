@@ -215,6 +215,7 @@ interface ILearningTypes {
     /// @param maxBytes largest update, aggregate, share or opening
     struct Schedule {
         RoundKind kind;
+        Outcome outcome;
         uint64 commitEnd;
         uint64 closedAt;
         uint16 minDevices;
@@ -225,6 +226,7 @@ interface ILearningTypes {
         uint32 maxBytes;
         uint64 beta;
         uint256 committed;
+        bytes32 parent;
         Windows windows;
     }
 

@@ -379,6 +379,7 @@ contract Learning is ILearning, EIP712 {
         Round storage r = _rounds[taskId][round].round;
         HotTerms storage terms = _terms[taskId];
         schedule.kind = r.kind;
+        schedule.outcome = r.outcome;
         schedule.commitEnd = _commitEnd(taskId, r);
         schedule.closedAt = r.closedAt;
         schedule.minDevices = terms.minDevices;
@@ -389,6 +390,7 @@ contract Learning is ILearning, EIP712 {
         schedule.maxBytes = terms.maxUpdateBytes;
         schedule.beta = terms.beta;
         schedule.committed = r.committed;
+        schedule.parent = r.parent;
         Windows memory windows = schedule.windows;
         windows.commit = terms.commit;
         windows.publish = terms.publish;

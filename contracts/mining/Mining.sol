@@ -323,78 +323,74 @@ contract Mining is IMining, ISlate, EIP712 {
 
     /// @inheritdoc IMining
     function settleCandidateBond(bytes32 taskId, uint32 round, uint8 slot) external {
-        bytes32 key = _closedKey(taskId, round);
-        Candidate storage candidate = _candidates[key][slot];
+        (Context memory c,) = _closed(taskId, round);
+        Candidate storage candidate = _candidates[c.key][slot];
         CandidateState was = candidate.state;
         if (was != CandidateState.Sealed && was != CandidateState.Opened) {
             revert MiningNothingToClaim(taskId, round, candidate.edge);
         }
-        bool forfeit = was == CandidateState.Sealed || uint256(_quorum(key).invalid).has(slot);
+        bool forfeit = was == CandidateState.Sealed || uint256(_quorum(c.key).invalid).has(slot);
         candidate.state = forfeit ? CandidateState.Forfeited : CandidateState.Released;
-        _settleBond(taskId, round, key, candidate.edge, candidate.bond, forfeit);
+        _settleBond(taskId, round, c.key, candidate.edge, candidate.bond, forfeit);
     }
 
     /// @inheritdoc IMining
     function settleOpeningBond(bytes32 taskId, uint32 round, uint8 index) external {
-        bytes32 key = _closedKey(taskId, round);
-        PackedOpening storage opening = _openings[key][index];
+        (Context memory c,) = _closed(taskId, round);
+        PackedOpening storage opening = _openings[c.key][index];
         if (opening.poster == address(0) || opening.bondSettled) {
             revert MiningNothingToClaim(taskId, round, opening.poster);
         }
         opening.bondSettled = true;
-        _settleBond(taskId, round, key, opening.poster, opening.bond, uint256(_quorum(key).wrong).has(index));
+        _settleBond(taskId, round, c.key, opening.poster, opening.bond, uint256(_quorum(c.key).wrong).has(index));
     }
 
     /// @inheritdoc IMining
     function claimEdgePayFor(bytes32 taskId, uint32 round) external {
-        (bytes32 key, ILearningTypes.Outcome outcome) = _closed(taskId, round);
-        State storage state = _states[key];
-        if (!_hasWinner(outcome) || state.edgePaid) revert MiningNothingToClaim(taskId, round, msg.sender);
+        (Context memory c, State storage state) = _closed(taskId, round);
+        if (!_hasWinner(c.schedule.outcome) || state.edgePaid) revert MiningNothingToClaim(taskId, round, msg.sender);
         state.edgePaid = true;
-        (uint8 slot,) = _winner(key, state, _quorum(key));
-        address edge = _candidates[key][slot].edge;
+        (uint8 slot,) = _winner(c.key, state, _quorum(c.key));
+        address edge = _candidates[c.key][slot].edge;
         uint256 amount = LEARNING.moneyOf(taskId).edgePay;
         emit EdgePaid(taskId, round, edge, amount);
-        _pay(key, edge, amount, "edge");
+        _pay(c.key, edge, amount, "edge");
     }
 
     /// @inheritdoc IMining
     function claimOpenerPayFor(bytes32 taskId, uint32 round) external {
-        (bytes32 key, ILearningTypes.Outcome outcome) = _closed(taskId, round);
-        State storage state = _states[key];
-        if (!_hasWinner(outcome) || state.openerPaid) revert MiningNothingToClaim(taskId, round, msg.sender);
+        (Context memory c, State storage state) = _closed(taskId, round);
+        if (!_hasWinner(c.schedule.outcome) || state.openerPaid) revert MiningNothingToClaim(taskId, round, msg.sender);
         state.openerPaid = true;
-        (, uint8 index) = _winner(key, state, _quorum(key));
-        address poster = _openings[key][index].poster;
+        (, uint8 index) = _winner(c.key, state, _quorum(c.key));
+        address poster = _openings[c.key][index].poster;
         uint256 amount = LEARNING.moneyOf(taskId).bounty;
         emit OpenerPaid(taskId, round, poster, amount);
-        _pay(key, poster, amount, "opener");
+        _pay(c.key, poster, amount, "opener");
     }
 
     /// @inheritdoc IMining
     function claimHolderPayFor(bytes32 taskId, uint32 round, uint8 holder) external {
-        (bytes32 key, ILearningTypes.Outcome outcome) = _closed(taskId, round);
-        State storage state = _states[key];
+        (Context memory c, State storage state) = _closed(taskId, round);
         address owner = _holders[taskId][holder];
-        uint256 unpaid = _rewardedShares(key, state, outcome) & ~uint256(state.holdersPaid);
+        uint256 unpaid = _rewardedShares(c.key, state, c.schedule.outcome) & ~uint256(state.holdersPaid);
         if (!unpaid.has(holder)) revert MiningNothingToClaim(taskId, round, owner);
         state.holdersPaid |= _bit(holder);
         uint256 amount = LEARNING.moneyOf(taskId).holderPay;
         emit HolderPaid(taskId, round, owner, amount);
-        _pay(key, owner, amount, "holder");
+        _pay(c.key, owner, amount, "holder");
     }
 
     /// @inheritdoc IMining
     function claimRelayPayFor(bytes32 taskId, uint32 round, address relay) external {
-        bytes32 key = _closedKey(taskId, round);
-        State storage state = _states[key];
-        uint256 brought = _relayedBy[key][relay].count();
+        (Context memory c, State storage state) = _closed(taskId, round);
+        uint256 brought = _relayedBy[c.key][relay].count();
         if (brought == 0 || state.openings == 0) revert MiningNothingToClaim(taskId, round, relay);
-        delete _relayedBy[key][relay];
+        delete _relayedBy[c.key][relay];
         state.relayed -= uint8(brought);
         uint256 amount = LEARNING.moneyOf(taskId).relayPay * brought;
         emit RelayPaid(taskId, round, relay, amount);
-        _pay(key, relay, amount, "relay");
+        _pay(c.key, relay, amount, "relay");
     }
 
     // --- what the panel asks ---
@@ -564,24 +560,24 @@ contract Mining is IMining, ISlate, EIP712 {
                 return (outcome, header, result, resultSize, opened);
             }
         }
-        header = Headers.failed(LEARNING.roundOf(taskId, round).parent, taskId, round, outcome);
+        header = Headers.failed(c.schedule.parent, taskId, round, outcome);
     }
 
     /// @inheritdoc IMining
     function entitlementsOf(bytes32 taskId, uint32 round) external view returns (uint256 owed) {
-        bytes32 key = Headers.roundKey(taskId, round);
-        ILearningTypes.Round memory r = LEARNING.roundOf(taskId, round);
-        if (r.closedAt == 0) return ESCROW.potOf(key);
-        State storage state = _states[key];
+        (Context memory c, State storage state) = _load(taskId, round);
+        bytes32 key = c.key;
+        ILearningTypes.Outcome outcome = c.schedule.outcome;
+        if (outcome == ILearningTypes.Outcome.Open) return ESCROW.potOf(key);
         if (state.opened == 0) return 0;
         ILearningTypes.Money memory money = LEARNING.moneyOf(taskId);
         owed = VERIFICATION.entitlementsOf(address(this), key);
         if (state.openings != 0) owed += uint256(money.relayPay) * state.relayed;
-        if (_hasWinner(r.outcome)) {
+        if (_hasWinner(outcome)) {
             if (!state.edgePaid) owed += money.edgePay;
             if (!state.openerPaid) owed += money.bounty;
         }
-        uint256 unpaid = _rewardedShares(key, state, r.outcome) & ~uint256(state.holdersPaid);
+        uint256 unpaid = _rewardedShares(key, state, outcome) & ~uint256(state.holdersPaid);
         owed += uint256(money.holderPay) * unpaid.count();
     }
 
@@ -807,7 +803,7 @@ contract Mining is IMining, ISlate, EIP712 {
     {
         return Headers.candidate(
             Headers.Candidate({
-                parent: LEARNING.roundOf(c.taskId, c.round).parent,
+                parent: c.schedule.parent,
                 taskId: c.taskId,
                 round: c.round,
                 kind: c.schedule.kind,
@@ -864,14 +860,9 @@ contract Mining is IMining, ISlate, EIP712 {
 
     // --- what the verdict means ---
 
-    function _closed(bytes32 taskId, uint32 round) private view returns (bytes32 key, ILearningTypes.Outcome outcome) {
-        ILearningTypes.Round memory r = LEARNING.roundOf(taskId, round);
-        if (r.closedAt == 0) revert MiningRoundNotClosed(taskId, round);
-        return (Headers.roundKey(taskId, round), r.outcome);
-    }
-
-    function _closedKey(bytes32 taskId, uint32 round) private view returns (bytes32 key) {
-        (key,) = _closed(taskId, round);
+    function _closed(bytes32 taskId, uint32 round) private view returns (Context memory c, State storage state) {
+        (c, state) = _load(taskId, round);
+        if (c.schedule.closedAt == 0) revert MiningRoundNotClosed(taskId, round);
     }
 
     function _quorum(bytes32 key) private view returns (IVerificationTypes.Ballot memory) {
