@@ -11,7 +11,7 @@ from dapp.chain.client import Client
 from dapp.chain.contracts import Contracts
 from dapp.chain.keys import Account
 from dapp.crypto import cid
-from dapp.crypto.typed_data import Domain, Message, UpdateCommit, sign
+from dapp.crypto.typed_data import Domain, Message, UpdateCommit
 from dapp.errors import BlobError, BlobUnavailable, ChainError
 from dapp.protocol.blobs import BlobRef
 from dapp.protocol.effects import (
@@ -153,7 +153,8 @@ class Node(Generic[S]):
                 self._send(duty, self._contracts.seed.prove(request, self._client.node.header(block)))
             case Hand(_, message):
                 assert self._door is not None, f"{self.name} has no door to hand messages in at"
-                self._door.hand_in(Handed(message, sign(message, self._domain(message), self.account.private_key)))
+                digest = message.digest(self._domain(message))
+                self._door.hand_in(Handed(message, self.account.sign_digest(digest)))
             case Publish(_, ref):
                 self.store.put(self._kept[ref.digest])
             case Pin(_, refs):

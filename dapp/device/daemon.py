@@ -1,0 +1,55 @@
+"""A device and its key share, wired to chain and store. Both roles run in the device's process, with one key."""
+
+from __future__ import annotations
+
+from dapp.chain.client import Client
+from dapp.chain.contracts import Contracts
+from dapp.chain.keys import Account
+from dapp.crypto.threshold import KeyShare
+from dapp.device.training import Training
+from dapp.protocol import device, holder
+from dapp.protocol.blobs import BlobRef
+from dapp.protocol.device import DeviceState
+from dapp.protocol.holder import HolderState
+from dapp.protocol.machine import Facts
+from dapp.protocol.view import View
+from dapp.runtime.node import Door, Node
+from dapp.storage import MeteredStore
+
+
+def device_node(
+    name: str,
+    facts: Facts,
+    training: Training,
+    account: Account,
+    client: Client,
+    contracts: Contracts,
+    store: MeteredStore,
+    door: Door,
+) -> Node[DeviceState]:
+    """A device that begins from the task's first model."""
+    learning = facts.terms.learning
+    state = DeviceState(
+        facts=facts,
+        view=View(facts.task_id),
+        me=account.address,
+        training=training,
+        model=BlobRef(learning.model_digest, learning.model_size),
+    )
+    return Node("device", name, device.step, state, account, client, contracts, store, door)
+
+
+def holder_node(
+    name: str,
+    facts: Facts,
+    index: int,
+    share: KeyShare,
+    account: Account,
+    client: Client,
+    contracts: Contracts,
+    store: MeteredStore,
+    door: Door,
+) -> Node[HolderState]:
+    """The holder of key share ``index``, counted from 0."""
+    state = HolderState(facts=facts, view=View(facts.task_id), me=account.address, index=index, share=share)
+    return Node("holder", name, holder.step, state, account, client, contracts, store, door)

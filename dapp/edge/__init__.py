@@ -1,0 +1,1 @@
+"""An edge server (the papers' miner): relays, adds up ciphertexts, opens sums, does the chores."""

@@ -1,0 +1,41 @@
+"""An edge server, wired to chain and store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dapp.chain.client import Client
+from dapp.chain.contracts import Contracts
+from dapp.chain.keys import Account
+from dapp.protocol import edge
+from dapp.protocol.edge import EdgeState
+from dapp.protocol.machine import Facts
+from dapp.protocol.view import View
+from dapp.runtime.node import Node
+from dapp.storage import MeteredStore
+from dapp.types import Address
+
+
+def edge_node(
+    name: str,
+    facts: Facts,
+    holders: Sequence[Address],
+    account: Account,
+    client: Client,
+    contracts: Contracts,
+    store: MeteredStore,
+    *,
+    turn: int = 0,
+    wait_for: int = 0,
+) -> Node[EdgeState]:
+    """An edge with its place in the line of edges (``turn``), and the devices it waits for before the first round."""
+    state = EdgeState(
+        facts=facts,
+        view=View(facts.task_id),
+        me=account.address,
+        salt_secret=account.private_key,
+        turn=turn,
+        wait_for=wait_for,
+        holders=tuple(holders),
+    )
+    return Node("edge", name, edge.step, state, account, client, contracts, store)

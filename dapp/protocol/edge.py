@@ -1,0 +1,287 @@
+"""An edge: relays what devices and holders signed, adds up what it cannot read, opens the sum, and does the chores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from dapp.crypto import merkle
+from dapp.crypto.sealed import aggregate_seal, derive_salt
+from dapp.crypto.typed_data import Attestation, ShareCommit, UpdateCommit
+from dapp.protocol.chores import chores
+from dapp.protocol.effects import (
+    Done,
+    Effect,
+    Failed,
+    Handed,
+    Input,
+    Notice,
+    Publish,
+    Tick,
+    Transact,
+    Wake,
+    Work,
+)
+from dapp.protocol.enums import CandidateState, Phase
+from dapp.protocol.machine import Role, ask, observe
+from dapp.protocol.records import Aggregate, Opening, SignedAttestation, SignedShare, SignedUpdate, Update
+from dapp.protocol.terms import Terms
+from dapp.protocol.view import Candidate, RoundView
+from dapp.protocol.work import (
+    AggregateMade,
+    Examination,
+    Examine,
+    FormAggregate,
+    OpeningMade,
+    OpenSum,
+    judged_sum,
+)
+from dapp.types import Address
+
+MAX_BATCH = 32
+"""Messages that a contract takes in one batch."""
+
+PATIENCE = 30
+"""Seconds of chain time that the next edge in line leaves a chore to those before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeState(Role):
+    """``turn``: its place in the line of edges; ``inbox``: messages of the current round that wait to be relayed.
+
+    ``holders`` are the addresses whose Merkle root the terms name; ``made`` and ``opened`` are by round.
+    """
+
+    me: Address = Address(b"")
+    salt_secret: bytes = field(default=b"", repr=False)
+    turn: int = 0
+    wait_for: int = 0
+    holders: tuple[Address, ...] = ()
+    inbox: tuple[Handed, ...] = ()
+    made: Mapping[int, AggregateMade] = field(default_factory=dict)
+    opened: Mapping[int, OpeningMade] = field(default_factory=dict)
+    examined: Mapping[tuple[int, int], Examination] = field(default_factory=dict)
+
+
+def step(state: EdgeState, input: Input) -> tuple[EdgeState, tuple[Effect, ...]]:
+    """One input in, the next state and what to do out."""
+    if (observed := observe(state, input)) is not None:
+        return observed, ()
+    match input:
+        case Handed(message):
+            current = state.view.round
+            if current is None or message.round != current.number:
+                return state, ()
+            waiting = tuple(h for h in state.inbox if h.message.round == current.number)
+            return replace(state, inbox=(*waiting, input)), ()
+        case Done(("add up", int(number)), AggregateMade() as made):
+            return replace(state, made={**state.made, number: made}), ()
+        case Done(("open", int(number), int()), OpeningMade() as opened):
+            return replace(state, opened={**state.opened, number: opened}), ()
+        case Done(("examine", int(number), int(count)), Examination() as found):
+            return replace(state, examined={**state.examined, (number, count): found}), ()
+        case Failed(duty, reason):
+            return state, (Notice(("failed", *duty), f"{' '.join(map(str, duty))}: {reason}"),)
+        case Tick(now, block):
+            return ask(state, _due(state, now, block))
+    return state, ()
+
+
+def _due(state: EdgeState, now: int, block: int) -> Iterator[Effect]:
+    view, terms = state.view, state.view.terms
+    if terms is not None and view.round is not None:
+        yield from _round(state, terms, view.round, now)
+    for chore in chores(state.facts, view, state.wait_for):
+        since = chore.since + PATIENCE * state.turn
+        if now >= since and block >= chore.block:
+            yield chore.effect
+        else:
+            yield Wake(at=since) if now < since else Wake(block=chore.block)
+
+
+def _round(state: EdgeState, terms: Terms, round_: RoundView, now: int) -> Iterator[Effect]:
+    phase = round_.phase(terms, now)
+    match phase:
+        case Phase.COMMIT:
+            yield from _relay_commits(state, terms, round_, now)
+        case Phase.PUBLISH:
+            yield from _relay_attestations(state, terms, round_, now)
+        case Phase.SEAL:
+            yield from _seal(state, round_)
+            yield Wake(at=round_.deadlines(terms).seal_end)
+        case Phase.OPEN:
+            yield from _open_candidate(state, round_)
+            yield Wake(at=round_.deadlines(terms).open_end)
+        case Phase.CHALLENGE:
+            yield Wake(at=round_.deadlines(terms).challenge_end)
+        case Phase.SHARE | Phase.OPENING:
+            if phase == Phase.SHARE:
+                yield from _relay_shares(state, terms, round_, now)
+            yield from _open_sum(state, terms, round_, now)
+            ends = round_.deadlines(terms)
+            yield Wake(at=ends.share_end if phase == Phase.SHARE else ends.opening_end)
+
+
+# Relaying
+
+
+def _relay_commits(state: EdgeState, terms: Terms, round_: RoundView, now: int) -> Iterator[Effect]:
+    waiting: dict[int, Handed] = {}
+    for handed in state.inbox:
+        message = handed.message
+        if isinstance(message, UpdateCommit) and message.device in state.view.enrolments:
+            index = state.view.enrolments[message.device].index
+            if index not in round_.commits:
+                waiting[index] = handed
+    mask = sum(1 << index for index in waiting)
+    complete = not round_.expected & ~(round_.committed | mask)
+    flush_at = round_.deadlines(terms).commit_end - terms.windows.commit // 4
+    if waiting and (complete or len(waiting) >= MAX_BATCH or now >= flush_at):
+        batch = tuple(_signed_update(h) for h in list(waiting.values())[:MAX_BATCH])
+        args = (round_.task_id, round_.number, batch)
+        yield Transact(("relay commits", round_.number, mask), "learning", "commit_updates", args)
+    else:
+        yield Wake(at=flush_at)
+
+
+def _signed_update(handed: Handed) -> SignedUpdate:
+    m = handed.message
+    assert isinstance(m, UpdateCommit)
+    return SignedUpdate(m.device, Update(m.digest, m.size, m.root, m.compute_millis), m.deadline, handed.signature)
+
+
+def _relay_attestations(state: EdgeState, terms: Terms, round_: RoundView, now: int) -> Iterator[Effect]:
+    waiting = {
+        h.message.holder: h
+        for h in state.inbox
+        if isinstance(h.message, Attestation) and h.message.holder not in round_.attestations
+    }
+    complete = len(waiting) + len(round_.attestations) >= terms.key.holders
+    flush_at = round_.deadlines(terms).publish_end - terms.windows.publish // 8
+    if waiting and (complete or now >= flush_at):
+        batch = tuple(_signed_attestation(state, h) for h in waiting.values())
+        mask = sum(1 << holder for holder in waiting)
+        args = (round_.task_id, round_.number, batch)
+        yield Transact(("relay attestations", round_.number, mask), "mining", "attest_by_sig", args)
+    else:
+        yield Wake(at=flush_at)
+
+
+def _signed_attestation(state: EdgeState, handed: Handed) -> SignedAttestation:
+    m = handed.message
+    assert isinstance(m, Attestation)
+    return SignedAttestation(m.holder, m.mask, m.deadline, holder_branch(state.holders, m.holder), handed.signature)
+
+
+def _relay_shares(state: EdgeState, terms: Terms, round_: RoundView, now: int) -> Iterator[Effect]:
+    waiting = {
+        h.message.holder: h
+        for h in state.inbox
+        if isinstance(h.message, ShareCommit) and h.message.holder not in round_.shares
+    }
+    enough = len(waiting) + len(round_.shares) > terms.key.threshold
+    flush_at = round_.deadlines(terms).challenge_end + terms.windows.share // 4
+    if waiting and (enough or now >= flush_at):
+        batch = tuple(_signed_share(state, h) for h in waiting.values())
+        mask = sum(1 << holder for holder in waiting)
+        args = (round_.task_id, round_.number, batch)
+        yield Transact(("relay shares", round_.number, mask), "mining", "post_shares_by_sig", args)
+    elif now < flush_at:
+        yield Wake(at=flush_at)
+
+
+def _signed_share(state: EdgeState, handed: Handed) -> SignedShare:
+    m = handed.message
+    assert isinstance(m, ShareCommit)
+    branch = holder_branch(state.holders, m.holder)
+    return SignedShare(m.holder, m.digest, m.size, m.deadline, branch, handed.signature)
+
+
+def holder_branch(holders: tuple[Address, ...], index: int) -> tuple[bytes, ...]:
+    """The Merkle branch of a holder under the terms' ``holders_root``; empty for an index that does not exist."""
+    leaves = [merkle.holder_leaf(i, address) for i, address in enumerate(holders)]
+    return merkle.branch(leaves, index) if index < len(leaves) else ()
+
+
+# The candidate
+
+
+def _mine(state: EdgeState, round_: RoundView) -> Candidate | None:
+    return next((c for c in round_.candidates.values() if c.edge == state.me), None)
+
+
+def _seal(state: EdgeState, round_: RoundView) -> Iterator[Effect]:
+    if round_.included is None or _mine(state, round_) is not None:
+        return
+    number = round_.number
+    made = state.made.get(number)
+    if made is None:
+        yield Work(("add up", number), FormAggregate(state.facts, judged_sum(state.view, round_), state.me))
+        return
+    facts = state.facts
+    blob = made.blob
+    salt = _salt(state, number)
+    seal = aggregate_seal(
+        facts.chain_id, facts.mining, facts.task_id, number, state.me, blob.digest, blob.size, made.root, made.nonce, salt
+    )
+    args = (facts.task_id, number, seal, facts.terms.money.edge_bond)
+    yield Transact(("seal", number), "mining", "seal_aggregate", args)
+
+
+def _open_candidate(state: EdgeState, round_: RoundView) -> Iterator[Effect]:
+    mine, made = _mine(state, round_), state.made.get(round_.number)
+    if mine is None or made is None or mine.state != CandidateState.SEALED:
+        return
+    number = round_.number
+    aggregate = Aggregate(made.blob.digest, made.blob.size, made.root, made.nonce)
+    yield Publish(("publish aggregate", number), made.blob)
+    args = (state.facts.task_id, number, mine.slot, aggregate, _salt(state, number))
+    yield Transact(("open aggregate", number), "mining", "open_aggregate", args)
+
+
+def _salt(state: EdgeState, number: int) -> bytes:
+    facts = state.facts
+    place = facts.chain_id.to_bytes(32, "big"), facts.mining, facts.task_id, number.to_bytes(4, "big")
+    return derive_salt(state.salt_secret, b"aggregate", *place)
+
+
+# The opening
+
+
+def _open_sum(state: EdgeState, terms: Terms, round_: RoundView, now: int) -> Iterator[Effect]:
+    """Opens the sum when it is this edge's turn, or when what others posted is wrong."""
+    number, made = round_.number, state.made.get(round_.number)
+    ours = _mine(state, round_)
+    if not round_.threshold_shared_at or made is None or ours is None or ours.state != CandidateState.OPENED:
+        return
+    if any(o.poster == state.me for o in round_.openings):
+        return
+    if round_.openings:
+        count = len(round_.openings)
+        found = state.examined.get((number, count))
+        if found is None:
+            yield Work(
+                ("examine", number, count), Examine(state.facts, judged_sum(state.view, round_), (), round_.openings)
+            )
+        if found is None or found.right:
+            return
+    else:
+        rank = round_.opened_candidates.index(ours)
+        turn = round_.threshold_shared_at + rank * terms.windows.opening // 4
+        if now < turn:
+            yield Wake(at=turn)
+            return
+    opened = state.opened.get(number)
+    if opened is None:
+        shares = tuple(share for _, share in sorted(round_.shares.items()))
+        job = OpenSum(state.facts, judged_sum(state.view, round_), made.blob, shares)
+        yield Work(("open", number, len(shares)), job)
+        return
+    opening = Opening(
+        opened.blob.digest, opened.blob.size, opened.model.digest, opened.model.size, opened.used, opened.flags
+    )
+    yield Publish(("publish opening", number), opened.blob)
+    if opened.model.size:
+        yield Publish(("publish model", number), opened.model)
+    args = (state.facts.task_id, number, opening, terms.money.opening_bond)
+    yield Transact(("post opening", number), "mining", "post_opening", args)

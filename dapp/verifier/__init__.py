@@ -1,0 +1,1 @@
+"""A verifier: staked, drawn by lot, votes on what it recomputed."""
