@@ -158,35 +158,36 @@ def overflowed(plaintexts: Sequence[int], count: int, total: int, encoding: Enco
         total: Σ s_k of the included devices, or their number where devices fold weights in.
     """
     slots = _slots(plaintexts, encoding).reshape(-1)
-    above = sum(m >> (encoding.slots * encoding.slot_bits) != 0 for m in plaintexts)
-    return int(np.count_nonzero(slots[:count] > total * encoding.levels)) + int(np.count_nonzero(slots[count:])) + above
+    beyond = sum(m >> (encoding.slots * encoding.slot_bits) != 0 for m in plaintexts)
+    too_large = np.count_nonzero(slots[:count] > total * encoding.levels)
+    return int(too_large + np.count_nonzero(slots[count:])) + beyond
 
 
 def decode_mean(sums: NDArray[np.int64], total: int, encoding: Encoding) -> NDArray[np.float64]:
     """The weighted mean B·(2U/(S·(2^q−1)) − 1) per slot, bit for bit the same everywhere.
 
-    The one rounding rule: D = 2U − S·(2^q−1) is formed exactly in integers; F = clip_nano/(10⁹·S·(2^q−1)) is the
-    float64 nearest to that fraction (ties to even); the result is the float64 product D·F.
+    The one rounding rule, in float64 with ties to even: D = 2U − S·(2^q−1) exactly in integers, then D/(S·(2^q−1)),
+    then that times B, the float64 nearest to clip_nano/10⁹. The ends of the range come out as ±B.
 
     Args:
         sums: U = Σ s_k·u_k, shape (d,).
         total: S = Σ s_k, at least 1.
     """
-    return _decode(sums, total, encoding.clip_nano, _NANO * total * encoding.levels, encoding)
+    return _decode(sums, total, total, encoding.clip, encoding)
 
 
 def decode_folded(
     sums: NDArray[np.int64], devices: int, weight_sum: int, weight_cap: int, encoding: Encoding
 ) -> NDArray[np.float64]:
-    """The weighted mean of folded values; the rule of ``decode_mean`` with D = 2U − devices·(2^q−1) and
-    F = clip_nano·s_cap/(10⁹·S·(2^q−1)).
+    """The weighted mean of folded values, by the same rule with D = 2U − devices·(2^q−1) and B·s_cap instead of B.
 
     Args:
         sums: U = Σ u_k, shape (d,).
         devices: number of included devices.
         weight_sum: S, the sum that came out of the weights' slot, at least 1.
+        weight_cap: s_cap, as in ``fold``.
     """
-    return _decode(sums, devices, encoding.clip_nano * weight_cap, _NANO * weight_sum * encoding.levels, encoding)
+    return _decode(sums, devices, weight_sum, encoding.clip_nano * weight_cap / _NANO, encoding)
 
 
 def decode_loss(total_units: int, total: int, loss_cap: float, encoding: Encoding) -> float:
@@ -197,11 +198,9 @@ def decode_loss(total_units: int, total: int, loss_cap: float, encoding: Encodin
     return loss_cap * (total_units / (total * encoding.levels))
 
 
-def _decode(
-    sums: NDArray[np.int64], units: int, numerator: int, denominator: int, encoding: Encoding
-) -> NDArray[np.float64]:
-    # Python divides integers with one correct rounding.
-    return (2 * sums - units * encoding.levels).astype(np.float64) * (numerator / denominator)
+def _decode(sums: NDArray[np.int64], units: int, weight: int, factor: float, encoding: Encoding) -> NDArray[np.float64]:
+    differences = (2 * sums - units * encoding.levels).astype(np.float64)
+    return differences / float(weight * encoding.levels) * factor
 
 
 def _slots(plaintexts: Sequence[int], encoding: Encoding) -> NDArray[np.int64]:
