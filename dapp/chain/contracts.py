@@ -14,6 +14,7 @@ from dapp.protocol.records import (
     Ballot,
     Candidate,
     Deadlines,
+    IncludedSet,
     Member,
     Opening,
     OutcomeReport,
@@ -21,6 +22,7 @@ from dapp.protocol.records import (
     PostedOpening,
     Progress,
     Round,
+    Schedule,
     Seed,
     SignedAttestation,
     SignedEnrolment,
@@ -33,7 +35,7 @@ from dapp.protocol.records import (
     VoteDeadlines,
 )
 from dapp.protocol.struct import Struct
-from dapp.protocol.terms import Terms
+from dapp.protocol.terms import Money, Terms
 from dapp.types import Address, Digest, TaskId, Wei
 
 
@@ -155,6 +157,27 @@ class Learning(Contract):
         """keccak256 over the ABI-encoded update, or 32 zero bytes."""
         return bytes(self._value("updateOf", task_id, round, device))
 
+    def schedule_of(self, task_id: TaskId, round: int) -> Schedule:
+        return Schedule.from_abi(self._value("scheduleOf", task_id, round))
+
+    def money_of(self, task_id: TaskId) -> Money:
+        return Money.from_abi(self._value("moneyOf", task_id))
+
+    def holders_root_of(self, task_id: TaskId) -> bytes:
+        return bytes(self._value("holdersRootOf", task_id))
+
+    def pow_target_of(self, task_id: TaskId) -> int:
+        """0 asks for no proof of work."""
+        return int(self._value("powTargetOf", task_id))
+
+    def weight_of_set(self, task_id: TaskId, mask: int) -> int:
+        """Sum of the weights of the devices in a bitmap by enrolment index."""
+        return int(self._value("weightOfSet", task_id, mask))
+
+    def nonce_of(self, creator: Address) -> int:
+        """The nonce that the creator's next task will be named by."""
+        return int(self._value("nonceOf", creator))
+
     def round_budget(self, task_id: TaskId) -> Wei:
         return Wei(self._value("roundBudget", task_id))
 
@@ -233,6 +256,9 @@ class Mining(Contract):
         who, commitment = self._values("shareOf", task_id, round, holder)
         return Address(bytes.fromhex(who[2:])), commitment
 
+    def included_set(self, task_id: TaskId, round: int) -> IncludedSet:
+        return IncludedSet.from_abi(self._values("includedSet", task_id, round))
+
     def outcome_of(self, task_id: TaskId, round: int) -> OutcomeReport:
         return OutcomeReport.from_abi(self._values("outcomeOf", task_id, round))
 
@@ -307,6 +333,10 @@ class Verification(Contract):
 
     def member_of(self, member: Address) -> Member:
         return Member.from_abi(self._value("memberOf", member))
+
+    def is_consumer(self, consumer: Address) -> bool:
+        """Whether a contract may put cases before panels."""
+        return bool(self._value("isConsumer", consumer))
 
     def member_count(self) -> tuple[int, int]:
         """How many members are active, and how many pending."""

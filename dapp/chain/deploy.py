@@ -91,3 +91,8 @@ def check_wiring(contracts: Contracts) -> None:
                     f"{contract.name}.{getter} is 0x{actual.hex()}, not 0x{expected.hex()}",
                     help="Deploy anew from a key that sends nothing else meanwhile.",
                 )
+    if not contracts.verification.is_consumer(contracts.mining.address):
+        raise Fatal(
+            f"Verification does not take cases from Mining at 0x{contracts.mining.address.hex()}",
+            help="Deploy anew from a key that sends nothing else meanwhile.",
+        )

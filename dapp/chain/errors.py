@@ -10,7 +10,7 @@ from eth_abi.abi import decode
 from dapp.chain.codec import Parameter, all_errors, decode_arguments
 from dapp.chain.keys import checksummed
 from dapp.errors import ChainError
-from dapp.protocol.enums import Outcome, Phase, SkipReason, Status
+from dapp.protocol.enums import MemberState, Outcome, Phase, SkipReason, Status
 from dapp.types import Address
 
 ERROR_STRING = bytes.fromhex("08c379a0")
@@ -18,7 +18,7 @@ ERROR_STRING = bytes.fromhex("08c379a0")
 PANIC = bytes.fromhex("4e487b71")
 """Selector of ``Panic(uint256)``: an assertion, an overflow, an index out of range."""
 
-ENUMS = {"Phase": Phase, "Status": Status, "Outcome": Outcome, "SkipReason": SkipReason}
+ENUMS = {"Phase": Phase, "Status": Status, "Outcome": Outcome, "SkipReason": SkipReason, "MemberState": MemberState}
 
 
 class ContractError(ChainError):
@@ -74,7 +74,7 @@ def _text(parameter: Parameter, value: Any) -> str:
         return enum(value).name.lower().replace("_", " ")
     if parameter.type == "address":
         return checksummed(Address(bytes.fromhex(value.removeprefix("0x"))))
-    if parameter.name == "term":
+    if parameter.name in ("term", "name"):
         return bytes(value).rstrip(b"\0").decode("ascii", "replace")
     if isinstance(value, bytes):
         return "0x" + value.hex()
@@ -125,6 +125,7 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
         "nothing is owed to {who} in round {round}",
         "It was paid already, or had no part in what was included.",
     ),
+    "LearningTaskNotOver": ("task {taskId} is not over before {idleAt}", "Let its rounds end, or come back then."),
     # Mining
     "MiningWrongPhase": (
         "the round is in its {actual} phase, this belongs to the {expected} phase",
@@ -171,6 +172,7 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
     "MiningBadFlags": ("the flags {flags} contradict the round or each other", "Bit 0: converged; bit 1: overflow."),
     "MiningNothingToClaim": ("nothing is owed to {who} in round {round}", "It was paid already, or earned nothing."),
     "MiningRoundNotClosed": ("round {round} of task {taskId} is not closed", "Close it first."),
+    "MiningAlreadyFixed": ("the included set of round {round} is fixed", "There is nothing left to do."),
     # Verification
     "VerificationNotConsumer": ("{consumer} may not put cases before panels", "The consumers are fixed for good."),
     "VerificationWrongStatus": (
@@ -205,6 +207,9 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
         "nothing is owed to seat {seat}",
         "It was paid already, did not reveal, or contradicted the verdict.",
     ),
+    "VerificationNotLeaving": ("{member} is {state}, not leaving", "Leave the registry first."),
+    "VerificationConstantOutOfBounds": ("the constant {name} cannot be {value}", "Deploy with another value."),
+    "SortitionSeatOutOfRange": ("there is no seat {seat} among {eligible} members", "Seats count from 0."),
     # Escrow
     "EscrowNotProtocol": ("{caller} is not a contract of the protocol", "Only the protocol moves pots."),
     "EscrowPotTooSmall": ("{wanted} wei were asked of the pot {pot}, which holds {held}", "Fund the pot."),
@@ -227,6 +232,10 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
         "the block has difficulty {difficulty}: its mixHash is not randomness",
         "Use a proof-of-stake chain, or the embedded one.",
     ),
+    "SeedDelayTooShort": ("a seed cannot come {delayBlocks} blocks after its request", "Deploy with at least one."),
     # OpenZeppelin
     "ReentrancyGuardReentrantCall": ("it was called from within itself", "Do not call back while being paid."),
+    "SafeCastOverflowedUintDowncast": ("{value} does not fit {bits} bits", "Give a smaller number."),
+    "StringTooLong": ("the name {str} is over 31 bytes", "Deploy with a shorter one."),
+    "InvalidShortString": ("a name that the contract keeps is damaged", "Deploy anew."),
 }

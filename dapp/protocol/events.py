@@ -350,6 +350,16 @@ class VoterPaid(Event):
     amount: Wei
 
 
+@dataclass(frozen=True, slots=True)
+class VoterPayBurnt(Event):
+    consumer: Address
+    case_key: bytes
+    voter: Address
+    attempt: int
+    seat: int
+    amount: Wei
+
+
 # Escrow
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from dapp.protocol.enums import CandidateState, MemberState, Outcome, RoundKind, Status
 from dapp.protocol.struct import Struct
+from dapp.protocol.terms import Windows
 from dapp.types import Address, Digest, Wei
 
 
@@ -42,6 +43,26 @@ class Round(Struct):
     expected: int
     parent: bytes
     result: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule(Struct):
+    """`ILearningTypes.Schedule`: what Mining needs of a round to derive its phases."""
+
+    kind: RoundKind
+    outcome: Outcome
+    commit_end: int
+    closed_at: int
+    min_devices: int
+    holders: int
+    threshold: int
+    seats: int
+    accept_bips: int
+    max_bytes: int
+    beta: int
+    committed: int
+    parent: bytes
+    windows: Windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +285,15 @@ class OutcomeReport(Struct):
     result: Digest
     result_size: int
     opened: bool
+
+
+@dataclass(frozen=True, slots=True)
+class IncludedSet(Struct):
+    """What `IMining.includedSet` returns; zeroes until the set is fixed."""
+
+    mask: int
+    count: int
+    total_weight: int
 
 
 @dataclass(frozen=True, slots=True)
