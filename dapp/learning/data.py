@@ -13,9 +13,6 @@ from torch import Tensor
 
 from dapp.errors import LearningError
 
-MNIST_MEAN, MNIST_STD = 0.1307, 0.3081
-"""Of the 60,000 training images' pixels, scaled to [0, 1]."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
@@ -71,18 +68,18 @@ def _kind(value: object) -> str:
 
 
 def mnist_subset() -> tuple[Dataset, Dataset]:
-    """6,000 training and 1,000 test images of MNIST, balanced by class: inputs (samples, 1, 28, 28), normalised."""
+    """6,000 training and 1,000 test images of MNIST, balanced by class: inputs (samples, 1, 28, 28), in [0, 1]."""
     folder = files("dapp.learning") / "datasets" / "mnist"
     with (folder / "subset.npz").open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         train, test = (
-            Dataset(_normalised(arrays[f"{split}_images"]), _labels(arrays[f"{split}_labels"]), f"mnist {split}")
+            Dataset(_scaled(arrays[f"{split}_images"]), _labels(arrays[f"{split}_labels"]), f"mnist {split}")
             for split in ("train", "test")
         )
     return train, test
 
 
-def _normalised(images: NDArray[np.uint8]) -> Tensor:
-    return (torch.from_numpy(images).float() / 255 - MNIST_MEAN).div(MNIST_STD).unsqueeze(1)
+def _scaled(images: NDArray[np.uint8]) -> Tensor:
+    return (torch.from_numpy(images).float() / 255).unsqueeze(1)
 
 
 def _labels(labels: NDArray[np.uint8]) -> Tensor:

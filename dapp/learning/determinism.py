@@ -16,13 +16,13 @@ def deterministic() -> Iterator[None]:
     training at a time in a process, several processes for several devices. Bits repeat for one torch version on one
     kind of processor; across processors a tolerance has to replace equality.
     """
-    threads, algorithms = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    threads, algorithms = torch.get_num_threads(), torch.get_deterministic_debug_mode()
     torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
+    torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms() imports the compiler first: seconds
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(algorithms)
+        torch.set_deterministic_debug_mode(algorithms)
         torch.set_num_threads(threads)
 
 

@@ -8,7 +8,6 @@ from itertools import islice
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812  # its usual name
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -16,7 +15,7 @@ from dapp.errors import LearningError
 from dapp.learning.aggregate import apply_update
 from dapp.learning.data import Dataset
 from dapp.learning.determinism import deterministic, seeded
-from dapp.learning.metrics import BLOCK, mean_loss
+from dapp.learning.metrics import mean_loss
 from dapp.learning.models import Network, Vector
 from dapp.learning.strategy import Strategy
 
@@ -48,7 +47,7 @@ def local_gradient(template: nn.Module, w: Vector, data: Dataset) -> tuple[Vecto
     network = Network(template)
     weights = network.weights(w)
     network.check(weights, data)
-    gradient, loss = _mean_gradient(network, weights, data.inputs, data.labels)
+    gradient, loss = network.gradient(weights, data.inputs, data.labels)
     if not (np.isfinite(loss) and gradient.isfinite().all()):
         raise _bad_base(network, data, loss)
     vector: Vector = gradient.numpy()
@@ -120,7 +119,7 @@ def _direction(
     strategy: Strategy, network: Network, base: Tensor, data: Dataset, global_gradient: Vector | None
 ) -> Direction:
     def gradient(w: Tensor, inputs: Tensor, labels: Tensor) -> Tensor:
-        return _mean_gradient(network, w, inputs, labels)[0]
+        return network.gradient(w, inputs, labels)[0]
 
     def proximal(w: Tensor, inputs: Tensor, labels: Tensor) -> Tensor:
         """Li et al. 2020: the gradient of F_k(w) + μ/2·‖w − w^(p−1)‖²."""
@@ -149,17 +148,6 @@ def _batches(strategy: Strategy, data: Dataset, seed: int) -> Iterator[tuple[Ten
             continue
         for chosen in torch.split(torch.randperm(len(data), generator=generator), strategy.batch_size):
             yield data.inputs[chosen], data.labels[chosen]
-
-
-def _mean_gradient(network: Network, w: Tensor, inputs: Tensor, labels: Tensor) -> tuple[Tensor, float]:
-    """The gradient at ``w`` of the mean cross-entropy over the samples, and that mean; summed block by block."""
-    w = w.detach().requires_grad_()
-    gradient, loss = torch.zeros_like(w), 0.0
-    for block, answers in zip(torch.split(inputs, BLOCK), torch.split(labels, BLOCK), strict=True):
-        part = F.cross_entropy(network(w, block), answers, reduction="sum") / len(labels)
-        gradient = gradient + torch.autograd.grad(part, w)[0]
-        loss += part.item()
-    return gradient, loss
 
 
 def _bad_base(network: Network, data: Dataset, loss: float) -> LearningError:

@@ -8,10 +8,7 @@ from torch import Tensor, nn
 
 from dapp.learning.data import Dataset
 from dapp.learning.determinism import deterministic
-from dapp.learning.models import Network, Vector
-
-BLOCK = 256
-"""Samples that go through a model at once."""
+from dapp.learning.models import BLOCK, Network, Vector
 
 
 def accuracy(template: nn.Module, w: Vector, data: Dataset) -> float:
@@ -41,4 +38,4 @@ def _outputs(template: nn.Module, w: Vector, data: Dataset) -> list[tuple[Tensor
     weights = network.weights(w)
     network.check(weights, data)
     blocks = zip(torch.split(data.inputs, BLOCK), torch.split(data.labels, BLOCK), strict=True)
-    return [(network(weights, inputs), labels) for inputs, labels in blocks]
+    return [(network.outputs(weights, inputs), labels) for inputs, labels in blocks]

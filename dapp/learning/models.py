@@ -13,9 +13,9 @@ from types import ModuleType
 
 import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812  # its usual name
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from dapp.errors import BlobError, LearningError
 from dapp.learning.data import Dataset
@@ -27,33 +27,40 @@ ModelFactory = Callable[[], nn.Module]
 Vector = NDArray[np.float32]
 """A flat weight vector, (weights,)."""
 
+BLOCK = 256
+"""Samples that go through a model at once: bounds the memory, and fixes the order in which sums are rounded."""
 
-class PaperCNN(nn.Sequential):
+
+class PaperCNN(nn.Module):
     """BlockDeepNet's network (§5) on 28 × 28 × 1: w1 (10, 1, 3, 3), w2 (1960, 128), w3 (128, 10); 252,398 weights."""
 
     def __init__(self) -> None:
-        super().__init__(
-            nn.Conv2d(1, 10, 3, padding=1),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-            nn.Flatten(),
-            nn.Linear(1960, 128),
-            nn.ReLU(),
-            nn.Linear(128, 10),
-        )
+        super().__init__()
+        self.conv = nn.Conv2d(1, 10, 3, padding=1)
+        self.hidden = nn.Linear(1960, 128)
+        self.output = nn.Linear(128, 10)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Scores, (samples, 10), of images, (samples, 1, 28, 28)."""
+        features = F.max_pool2d(F.relu(self.conv(images)), 2)
+        scores: Tensor = self.output(F.relu(self.hidden(features.flatten(1))))
+        return scores
 
 
-class SmallCNN(nn.Sequential):
-    """A network for 28 × 28 × 1 whose every weight is worth its ciphertext: 2,242 weights."""
+class SmallCNN(nn.Module):
+    """A network for 28 × 28 × 1 in which every weight is worth its place in a ciphertext: 2,242 weights."""
 
     def __init__(self) -> None:
-        super().__init__(
-            nn.Conv2d(1, 12, 5, stride=2),
-            nn.ReLU(),
-            nn.MaxPool2d(3),
-            nn.Flatten(),
-            nn.Linear(192, 10),
-        )
+        super().__init__()
+        self.conv = nn.Conv2d(1, 12, 5, stride=2)
+        self.output = nn.Linear(192, 10)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Scores, (samples, 10), of images, (samples, 1, 28, 28)."""
+        centred = (images - 0.1307) / 0.3081  # mean and deviation of MNIST's pixels
+        features = F.max_pool2d(F.relu(self.conv(centred)), 3)
+        scores: Tensor = self.output(features.flatten(1))
+        return scores
 
 
 MODELS: dict[str, ModelFactory] = {"small-cnn": SmallCNN, "paper-cnn": PaperCNN}
@@ -78,8 +85,8 @@ def create(model: str | ModelFactory, seed: int) -> nn.Module:
     if not isinstance(module, nn.Module):
         raise LearningError(f"model {name} made a {type(module).__name__}", help="return a torch.nn.Module")
     parameters = dict(module.named_parameters())
-    if not parameters:
-        raise LearningError(f"model {name} has no parameters: there is nothing to learn")
+    if not any(weights.requires_grad for weights in parameters.values()):
+        raise LearningError(f"model {name} has no parameter that can be learnt")
     for parameter, weights in parameters.items():
         if weights.dtype != torch.float32:
             raise LearningError(f"model {name}: {parameter} is {weights.dtype}", help="use float32 throughout")
@@ -110,30 +117,53 @@ def user_model(module: ModuleType) -> ModelFactory:
 class Network:
     """A model as a function of its flat weight vector: the papers' f(w; x).
 
+    Its parameters are views of one vector and their gradients of another: an evaluation at ``w`` copies ``w`` in, and
+    backward leaves the flat gradient behind. A quarter faster than ``functional_call``, with the same bits.
+
     Args:
         template: gives the architecture; its weights are not looked at, and it is not changed.
         training: run dropout and the like as in training.
     """
 
     def __init__(self, template: nn.Module, *, training: bool = False) -> None:
-        self._module = copy.deepcopy(template).train(training)
-        self._shapes = {name: weights.shape for name, weights in template.named_parameters()}
-        self._sizes = [shape.numel() for shape in self._shapes.values()]
         self.name = type(template).__name__
-        self.size = sum(self._sizes)
+        self._module = copy.deepcopy(template).train(training)
+        parameters = list(self._module.parameters())
+        sizes = [weights.numel() for weights in parameters]
+        self.size = sum(sizes)
+        self._weights, self._gradient = torch.zeros(self.size), torch.zeros(self.size)
+        views = zip(
+            parameters, self._weights.split_with_sizes(sizes), self._gradient.split_with_sizes(sizes), strict=True
+        )
+        for parameter, weights, gradient in views:
+            parameter.data = weights.view(parameter.shape)
+            parameter.grad = gradient.view(parameter.shape)
 
-    def __call__(self, w: Tensor, inputs: Tensor) -> Tensor:
-        """Outputs, (samples, classes), of the model with weights ``w``, (weights,)."""
-        pieces = zip(self._shapes.items(), w.split_with_sizes(self._sizes), strict=True)
-        parameters = {name: piece.view(shape) for (name, shape), piece in pieces}
+    def outputs(self, w: Tensor, inputs: Tensor) -> Tensor:
+        """Scores, (samples, classes), of the model with weights ``w``, (weights,).
+
+        Raises:
+            LearningError: the model cannot take such inputs.
+        """
+        self._weights.copy_(w)
         try:
-            outputs: Tensor = functional_call(self._module, parameters, (inputs,))
+            scores: Tensor = self._module(inputs)
         except Exception as error:
             raise LearningError(
                 f"model {self.name} cannot take inputs of shape {tuple(inputs.shape)}: {type(error).__name__}: {error}",
                 help="either the model's first layer or the data set's shape is wrong",
             ) from error
-        return outputs
+        return scores
+
+    def gradient(self, w: Tensor, inputs: Tensor, labels: Tensor) -> tuple[Tensor, float]:
+        """The gradient at ``w`` of the mean cross-entropy over the samples, (weights,), and that mean, in nats."""
+        self._gradient.zero_()
+        loss = 0.0
+        for block, answers in zip(torch.split(inputs, BLOCK), torch.split(labels, BLOCK), strict=True):
+            part = F.cross_entropy(self.outputs(w, block), answers, reduction="sum")
+            part.backward()  # type: ignore[no-untyped-call]  # adds to what the blocks before left
+            loss += part.item()
+        return self._gradient / len(labels), loss / len(labels)
 
     def weights(self, w: Vector) -> Tensor:
         """``w`` as a tensor, once it is known to fit.
@@ -146,17 +176,23 @@ class Network:
 
     def check(self, w: Tensor, data: Dataset) -> None:
         """Raises ``LearningError`` unless the model takes the data set's samples and knows its labels."""
-        outputs = self(w, data.inputs[:1])
-        if not isinstance(outputs, Tensor) or outputs.ndim != 2:
+        scores = self.outputs(w, data.inputs[:1])
+        if not isinstance(scores, Tensor) or scores.ndim != 2 or not scores.dtype.is_floating_point:
             raise LearningError(
-                f"model {self.name} gave {tuple(getattr(outputs, 'shape', ()))} for one sample of {data.name!r}",
-                help="return one score a class: (samples, classes)",
+                f"model {self.name} gave {_kind(scores)} for one sample of data set {data.name!r}",
+                help="return one score a class: float32, (samples, classes)",
             )
-        if (label := int(data.labels.max())) >= outputs.shape[1]:
+        if (label := int(data.labels.max())) >= scores.shape[1]:
             raise LearningError(
-                f"data set {data.name!r} holds label {label}, model {self.name} knows {outputs.shape[1]} classes",
+                f"data set {data.name!r} holds label {label}, model {self.name} knows {scores.shape[1]} classes",
                 help="widen the model's last layer, or number the labels from 0",
             )
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, Tensor):
+        return f"a {value.dtype} tensor of shape {tuple(value.shape)}"
+    return f"a {type(value).__name__}"
 
 
 def _check_vector(w: Vector, size: int, name: str) -> None:
