@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dapp.errors import LearningError
-from dapp.learning.models import Vector
+from dapp.learning.vectors import Vector
 
 LIMB_BITS = 21
 LIMBS = 3
