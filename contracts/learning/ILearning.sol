@@ -284,6 +284,7 @@ interface ILearningEvents is ILearningTypes {
         bytes32 parent,
         uint256 budget
     );
+    /// @param relay who sent it; the device itself earns no relay pay
     event UpdateCommitted(
         bytes32 indexed taskId,
         uint32 indexed round,

@@ -218,7 +218,7 @@ contract Learning is ILearning, EIP712 {
         if (state.round.committed & bit != 0) revert LearningAlreadyCommitted(msg.sender);
         uint32 max = _terms[taskId].maxUpdateBytes;
         if (update.size > max) revert LearningUpdateTooLarge(update.size, max);
-        _commit(taskId, round, Headers.roundKey(taskId, round), msg.sender, update, address(0));
+        _commit(taskId, round, Headers.roundKey(taskId, round), msg.sender, update);
         _count(taskId, state.round, state.round.committed | bit);
     }
 
@@ -227,8 +227,8 @@ contract Learning is ILearning, EIP712 {
         if (updates.length > MAX_BATCH) revert LearningBatchTooLong(updates.length, MAX_BATCH);
         RoundState storage state = _committing(taskId, round);
         bytes32 key = Headers.roundKey(taskId, round);
-        uint256 before = state.round.committed;
-        uint256 committed = before;
+        uint256 committed = state.round.committed;
+        uint256 relayed;
         for (uint256 i = 0; i < updates.length; ++i) {
             SignedUpdate calldata message = updates[i];
             (uint256 bit, SkipReason reason) = _bitOf(taskId, round, state.round, committed, message);
@@ -236,14 +236,15 @@ contract Learning is ILearning, EIP712 {
                 emit UpdateSkipped(taskId, round, i, reason);
             } else {
                 committed |= bit;
-                _commit(taskId, round, key, message.device, message.update, msg.sender);
+                if (message.device != msg.sender) relayed |= bit;
+                _commit(taskId, round, key, message.device, message.update);
             }
         }
-        if (committed != before) {
-            state.relayed |= committed ^ before;
-            _relayedBy[key][msg.sender] |= committed ^ before;
-            _count(taskId, state.round, committed);
+        if (relayed != 0) {
+            state.relayed |= relayed;
+            _relayedBy[key][msg.sender] |= relayed;
         }
+        _count(taskId, state.round, committed);
     }
 
     /// @inheritdoc ILearning
@@ -521,12 +522,11 @@ contract Learning is ILearning, EIP712 {
         uint32 round,
         bytes32 key,
         address device,
-        Update calldata update,
-        address relay
+        Update calldata update
     ) private {
         _updates[key][device] = keccak256(abi.encode(update));
         emit UpdateCommitted(
-            taskId, round, device, update.digest, update.size, update.root, update.computeMillis, relay
+            taskId, round, device, update.digest, update.size, update.root, update.computeMillis, msg.sender
         );
     }
 

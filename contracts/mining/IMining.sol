@@ -141,6 +141,7 @@ interface IMiningErrors is IMiningTypes {
 
 /// @title IMiningEvents
 interface IMiningEvents is IMiningTypes {
+    /// @param relay who sent it; the holder itself earns no relay pay
     event UpdatesAttested(
         bytes32 indexed taskId, uint32 indexed round, address indexed holder, uint8 index, uint256 mask, address relay
     );
@@ -169,6 +170,7 @@ interface IMiningEvents is IMiningTypes {
         uint64 nonce,
         bytes32 header
     );
+    /// @param relay who sent it; the holder itself earns no relay pay
     event SharePosted(
         bytes32 indexed taskId,
         uint32 indexed round,

@@ -123,7 +123,7 @@ contract Mining is IMining, ISlate, EIP712 {
         uint32 attested = state.attested;
         if (uint256(attested).has(holder)) revert MiningAlreadyAttested(holder);
         if (mask & ~c.schedule.committed != 0) revert MiningBadMask(mask, c.schedule.committed);
-        _attest(c, holder, mask, msg.sender, address(0));
+        _attest(c, holder, mask, msg.sender);
         _countAttested(state, attested | _bit(holder), c.schedule.holders);
     }
 
@@ -131,8 +131,8 @@ contract Mining is IMining, ISlate, EIP712 {
     function attestBySig(bytes32 taskId, uint32 round, SignedAttestation[] calldata attestations) external {
         if (attestations.length > MAX_BATCH) revert MiningBatchTooLong(attestations.length, MAX_BATCH);
         (Context memory c, State storage state) = _during(taskId, round, ILearningTypes.Phase.Publish);
-        uint32 before = state.attested;
-        uint32 attested = before;
+        uint32 attested = state.attested;
+        uint256 relayed;
         for (uint256 i = 0; i < attestations.length; ++i) {
             SignedAttestation calldata a = attestations[i];
             (address signer, ILearningTypes.SkipReason reason) = _attestationSigner(c, attested, a);
@@ -140,13 +140,12 @@ contract Mining is IMining, ISlate, EIP712 {
                 emit MessageSkipped(taskId, round, i, reason);
             } else {
                 attested |= _bit(a.holder);
-                _attest(c, a.holder, a.mask, signer, msg.sender);
+                if (signer != msg.sender) relayed |= _bit(a.holder);
+                _attest(c, a.holder, a.mask, signer);
             }
         }
-        if (attested != before) {
-            _countRelayed(state, c.key, attested ^ before);
-            _countAttested(state, attested, c.schedule.holders);
-        }
+        _countRelayed(state, c.key, relayed);
+        _countAttested(state, attested, c.schedule.holders);
     }
 
     /// @inheritdoc IMining
@@ -263,7 +262,7 @@ contract Mining is IMining, ISlate, EIP712 {
         uint32 shared = state.shared;
         if (uint256(shared).has(holder)) revert MiningAlreadyShared(holder);
         if (size > c.schedule.maxBytes) revert MiningTooLarge(size, c.schedule.maxBytes);
-        _share(c, holder, digest, size, msg.sender, address(0));
+        _share(c, holder, digest, size, msg.sender);
         _countShared(state, shared | _bit(holder), c.schedule);
     }
 
@@ -271,8 +270,8 @@ contract Mining is IMining, ISlate, EIP712 {
     function postSharesBySig(bytes32 taskId, uint32 round, SignedShare[] calldata shares) external {
         if (shares.length > MAX_BATCH) revert MiningBatchTooLong(shares.length, MAX_BATCH);
         (Context memory c, State storage state) = _during(taskId, round, ILearningTypes.Phase.Share);
-        uint32 before = state.shared;
-        uint32 shared = before;
+        uint32 shared = state.shared;
+        uint256 relayed;
         for (uint256 i = 0; i < shares.length; ++i) {
             SignedShare calldata s = shares[i];
             (address signer, ILearningTypes.SkipReason reason) = _shareSigner(c, shared, s);
@@ -280,13 +279,12 @@ contract Mining is IMining, ISlate, EIP712 {
                 emit MessageSkipped(taskId, round, i, reason);
             } else {
                 shared |= _bit(s.holder);
-                _share(c, s.holder, s.digest, s.size, signer, msg.sender);
+                if (signer != msg.sender) relayed |= uint256(_bit(s.holder)) << 32;
+                _share(c, s.holder, s.digest, s.size, signer);
             }
         }
-        if (shared != before) {
-            _countRelayed(state, c.key, uint256(shared ^ before) << 32);
-            _countShared(state, shared, c.schedule);
-        }
+        _countRelayed(state, c.key, relayed);
+        _countShared(state, shared, c.schedule);
     }
 
     /// @inheritdoc IMining
@@ -751,14 +749,14 @@ contract Mining is IMining, ISlate, EIP712 {
         }
     }
 
-    function _attest(Context memory c, uint8 holder, uint256 mask, address who, address relay) private {
+    function _attest(Context memory c, uint8 holder, uint256 mask, address who) private {
         _masks[c.key][holder] = mask;
-        emit UpdatesAttested(c.taskId, c.round, who, holder, mask, relay);
+        emit UpdatesAttested(c.taskId, c.round, who, holder, mask, msg.sender);
     }
 
-    function _share(Context memory c, uint8 holder, bytes32 digest, uint32 size, address who, address relay) private {
+    function _share(Context memory c, uint8 holder, bytes32 digest, uint32 size, address who) private {
         _shares[c.key][holder] = keccak256(abi.encode(digest, size));
-        emit SharePosted(c.taskId, c.round, who, holder, digest, size, relay);
+        emit SharePosted(c.taskId, c.round, who, holder, digest, size, msg.sender);
     }
 
     function _countAttested(State storage state, uint32 attested, uint256 holders) private {
@@ -775,6 +773,7 @@ contract Mining is IMining, ISlate, EIP712 {
     }
 
     function _countRelayed(State storage state, bytes32 key, uint256 brought) private {
+        if (brought == 0) return;
         _relayedBy[key][msg.sender] |= brought;
         state.relayed += uint8(brought.count()); // at most 32 attestations and 32 shares
     }
