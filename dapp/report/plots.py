@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Format = Literal["png", "svg"]
+Plot = Callable[..., bytes]
 
 INK = "#767676"
 """Contrast 4.5 against white, 4.2 against #111."""

@@ -53,7 +53,7 @@ def size(count: int) -> str:
         if value < 1024:
             break
         value, unit = value / 1024, larger
-    return f"{count:,} B" if unit == "B" else f"{value:.1f} {unit}"
+    return f"{count:,} B" if unit == "B" else f"{value:,.1f} {unit}"
 
 
 def ether(wei: int) -> str:
