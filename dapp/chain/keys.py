@@ -39,6 +39,11 @@ class Transaction:
         """What the sender signs, 32 bytes."""
         return _keccak(DYNAMIC_FEE + rlp.encode(self._fields()))
 
+    def signed(self, parity: int, r: int, s: int) -> bytes:
+        """The raw transaction, given a signature over its digest."""
+        raw: bytes = DYNAMIC_FEE + rlp.encode([*self._fields(), parity, r, s])
+        return raw
+
 
 @dataclass(frozen=True, slots=True)
 class SignedTransaction:
@@ -119,8 +124,7 @@ class Account:
         """The raw signed transaction."""
         signature = self._key.sign_recoverable(transaction.digest(), hasher=None)
         r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big")
-        raw: bytes = DYNAMIC_FEE + rlp.encode([*transaction._fields(), signature[64], r, s])
-        return raw
+        return transaction.signed(signature[64], r, s)
 
     def __repr__(self) -> str:
         return f"Account(0x{self.address.hex()})"
