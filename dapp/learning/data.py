@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
-from types import ModuleType
 
 import numpy as np
 import torch
@@ -86,22 +86,21 @@ def _labels(labels: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(labels).long()
 
 
-def user_dataset(module: ModuleType) -> tuple[Dataset, Dataset]:
-    """What ``dataset()`` of a user's module returns: (training, test), each a ``Dataset`` or a pair (inputs, labels).
+def user_dataset(function: Callable[[], object], where: str) -> tuple[Dataset, Dataset]:
+    """What a user's function returns: (training, test), each a ``Dataset`` or a pair (inputs, labels).
+
+    Args:
+        where: what errors call the function: its name and file.
 
     Raises:
-        LearningError: there is no such function, it failed, or it returned something else; names the module's file.
+        LearningError: it failed, or returned something else.
     """
-    where = f"dataset() in {module.__file__ or module.__name__}"
-    function = getattr(module, "dataset", None)
-    if not callable(function):
-        raise LearningError(f"{where} is missing", help="define dataset() -> ((inputs, labels), (inputs, labels))")
     try:
-        splits = tuple(function())
+        splits = function()
     except Exception as error:
         raise LearningError(f"{where} failed: {_kind(error)}: {error}", help="mend it there") from error
-    if len(splits) != 2:
-        raise LearningError(f"{where} returned {len(splits)} values", help="return (training, test)")
+    if not isinstance(splits, tuple) or len(splits) != 2:
+        raise LearningError(f"{where} returned a {_kind(splits)}", help="return a pair (training, test)")
     train, test = (_split(where, name, split) for name, split in zip(("training", "test"), splits, strict=True))
     if train.inputs.shape[1:] != test.inputs.shape[1:]:
         raise LearningError(

@@ -16,8 +16,9 @@ from dapp.learning.aggregate import apply_update
 from dapp.learning.data import Dataset
 from dapp.learning.determinism import deterministic, seeded
 from dapp.learning.metrics import mean_loss
-from dapp.learning.models import Network, Vector
+from dapp.learning.models import Network
 from dapp.learning.strategy import Strategy
+from dapp.learning.vectors import Vector
 
 
 @dataclass(frozen=True, slots=True, eq=False)

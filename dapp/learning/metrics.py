@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from dapp.learning.data import Dataset
 from dapp.learning.determinism import deterministic
-from dapp.learning.models import BLOCK, Network, Vector
+from dapp.learning.models import BLOCK, Network
+from dapp.learning.vectors import Vector
 
 
 def accuracy(template: nn.Module, w: Vector, data: Dataset) -> float:

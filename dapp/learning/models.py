@@ -9,23 +9,19 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
-from types import ModuleType
 
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812  # its usual name
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dapp.errors import BlobError, LearningError
 from dapp.learning.data import Dataset
 from dapp.learning.determinism import seeded
 from dapp.learning.names import by_name
+from dapp.learning.vectors import Vector
 
 ModelFactory = Callable[[], nn.Module]
-
-Vector = NDArray[np.float32]
-"""A flat weight vector, (weights,)."""
 
 BLOCK = 256
 """Samples that go through a model at once: bounds the memory, and fixes the order in which sums are rounded."""
@@ -97,21 +93,6 @@ def create(model: str | ModelFactory, seed: int) -> nn.Module:
             "and no shared weights",
         )
     return module
-
-
-def user_model(module: ModuleType) -> ModelFactory:
-    """The factory ``Model`` of a user's module: its ``nn.Module`` class, or a function that makes one.
-
-    Raises:
-        LearningError: there is none; names the module's file.
-    """
-    factory = getattr(module, "Model", None)
-    if not callable(factory):
-        raise LearningError(
-            f"{module.__file__ or module.__name__} defines no Model", help="define class Model(torch.nn.Module)"
-        )
-    made: ModelFactory = factory
-    return made
 
 
 class Network:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import hashlib
-from types import ModuleType
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,13 +12,6 @@ from dapp.errors import LearningError
 from dapp.learning.data import Dataset, mnist_subset, user_dataset
 
 INPUTS, LABELS = torch.zeros(4, 3), torch.tensor([0, 1, 2, 1])
-
-
-def module(**members: Any) -> ModuleType:
-    made = ModuleType("their_task")
-    made.__file__ = "their_task.py"
-    made.__dict__.update(members)
-    return made
 
 
 def test_the_mnist_subset_is_balanced_and_scaled() -> None:
@@ -68,26 +61,27 @@ def test_unusable_samples_are_refused_by_name_and_place(inputs: Any, labels: Any
 
 def test_a_users_data_set_comes_as_pairs_of_arrays_or_tensors() -> None:
     pair = np.zeros((4, 3), np.float32), np.array([0, 1, 2, 1])
-    train, test = user_dataset(module(dataset=lambda: (pair, (INPUTS, LABELS))))
+    train, test = user_dataset(lambda: (pair, (INPUTS, LABELS)), "dataset() in theirs.py")
     assert train.labels.tolist() == test.labels.tolist() == [0, 1, 2, 1]
     ready = Dataset(INPUTS, LABELS, "ready")
-    assert user_dataset(module(dataset=lambda: (ready, ready)))[0] is ready
+    assert user_dataset(lambda: (ready, ready), "dataset() in theirs.py")[0] is ready
 
 
 @pytest.mark.parametrize(
-    ("members", "sentence"),
+    ("function", "sentence"),
     [
-        ({}, r"dataset\(\) in their_task.py is missing"),
-        ({"dataset": 3}, "is missing"),
-        ({"dataset": lambda: 1 / 0}, "failed: ZeroDivisionError: division by zero"),
-        ({"dataset": lambda: 3}, "failed: TypeError"),
-        ({"dataset": lambda: (1, 2, 3)}, "returned 3 values"),
-        ({"dataset": lambda: (INPUTS, LABELS)}, "the training set is a Tensor"),
-        ({"dataset": lambda: ((INPUTS, LABELS), (INPUTS, LABELS.int()))}, "'test set of dataset.. in their_task.py'"),
-        ({"dataset": lambda: ((INPUTS, LABELS), (INPUTS[:, :2], LABELS))}, r"shape \(3,\), a test sample \(2,\)"),
+        (lambda: 1 / 0, "failed: ZeroDivisionError: division by zero"),
+        (lambda: 3, "returned a int"),
+        (lambda: (1, 2, 3), "returned a tuple"),
+        (lambda: (INPUTS, LABELS), "the training set is a Tensor"),
+        (
+            lambda: ((INPUTS, LABELS), (INPUTS, LABELS.int())),
+            r"'test set of dataset\(\) in theirs\.py': labels must be",
+        ),
+        (lambda: ((INPUTS, LABELS), (INPUTS[:, :2], LABELS)), r"shape \(3,\), a test sample \(2,\)"),
     ],
 )
-def test_a_users_faulty_data_set_is_named_with_its_file(members: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(LearningError, match=r"their_task\.py") as refused:
-        user_dataset(module(**members))
+def test_a_users_faulty_data_set_is_named_with_its_place(function: Callable[[], object], sentence: str) -> None:
+    with pytest.raises(LearningError, match=r"dataset\(\) in theirs\.py") as refused:
+        user_dataset(function, "dataset() in theirs.py")
     refused.match(sentence)

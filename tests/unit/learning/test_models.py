@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,6 @@ from dapp.learning.models import (
     encoded_size,
     flatten,
     unflatten,
-    user_model,
 )
 
 IMAGES = torch.linspace(-1, 1, 3 * 784).reshape(3, 1, 28, 28)
@@ -171,12 +169,3 @@ def test_a_model_is_told_when_it_does_not_go_with_the_data() -> None:
         network = Network(model)
         with pytest.raises(LearningError, match=sentence):
             network.check(network.weights(flatten(model)), data)
-
-
-def test_a_users_model_is_the_factory_called_model() -> None:
-    module = ModuleType("theirs")
-    module.__file__ = "theirs.py"
-    with pytest.raises(LearningError, match=r"theirs\.py defines no Model"):
-        user_model(module)
-    module.__dict__["Model"] = SmallCNN
-    assert user_model(module) is SmallCNN

@@ -44,7 +44,7 @@ def test_every_parameter_is_bound_by_the_canonical_form() -> None:
         replace(plain, batch_size=0, full_batch=True),
         replace(plain, printed=True),
         replace(proximal, momentum=0.1),
-        replace(proximal, mu=0.1),
+        replace(proximal, mu=0.2),
     ]
     assert len({strategy.canonical() for strategy in changed}) == len(changed)
 
@@ -61,12 +61,13 @@ def test_a_whole_number_serves_as_a_rate_and_has_one_canonical_form() -> None:
         ({"learning_rate": "fast"}, "learning_rate must be float, not 'fast'"),
         ({"batch_size": 2.5}, "batch_size must be int, not 2.5"),
         ({"batch_size": True}, "batch_size must be int, not True"),
-        ({"batch_size": -1}, "batch_size is a count"),
+        ({"batch_size": -1}, r"batch_size must be in 0…1,000,000"),
         ({"batch_size": 0}, "set batch_size, or full_batch"),
         ({"batch_size": 8, "full_batch": True}, "set batch_size, or full_batch"),
         ({"local_steps": 3, "local_epochs": 3}, "set local_steps or local_epochs, not both"),
         ({"local_epochs": 0}, "set local_steps or local_epochs"),
-        ({"local_epochs": -1}, "are counts"),
+        ({"local_epochs": 10**7}, "local_epochs must be in 0…1,000,000"),
+        ({"learning_rate": 10**400}, "learning_rate must be float"),
         ({"momentum": 1.0}, r"momentum must be in \[0, 1\)"),
         ({"mu": 0.1}, "mu belongs to fedprox"),
         ({"printed": True}, "printed belongs to blockdeepnet"),
