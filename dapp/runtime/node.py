@@ -42,6 +42,10 @@ Step = Callable[[S, Input], tuple[S, tuple[Effect, ...]]]
 class Door(Protocol):
     """Where devices and holders hand in what they signed; an edge's."""
 
+    def wrap(self, wrapper: Callable[[Step[S]], Step[S]]) -> None:
+        """Puts another machine around this node's, to make it misbehave in a scenario."""
+        self._step = wrapper(self._step)
+
     def hand_in(self, handed: Handed) -> None:
         """Takes a signed message to be relayed."""
 
@@ -93,6 +97,10 @@ class Node(Generic[S]):
     def give(self, input: Input) -> None:
         """Puts an input in line."""
         self._inputs.append(input)
+
+    def wrap(self, wrapper: Callable[[Step[S]], Step[S]]) -> None:
+        """Puts another machine around this node's, to make it misbehave in a scenario."""
+        self._step = wrapper(self._step)
 
     def hand_in(self, handed: Handed) -> None:
         """This node's door."""
@@ -153,7 +161,7 @@ class Node(Generic[S]):
                 self._send(duty, self._contracts.seed.prove(request, self._client.node.header(block)))
             case Hand(_, message):
                 assert self._door is not None, f"{self.name} has no door to hand messages in at"
-                digest = message.digest(self._domain(message))
+                digest = message.signing_hash(self._domain(message))
                 self._door.hand_in(Handed(message, self.account.sign_digest(digest)))
             case Publish(_, ref):
                 self.store.put(self._kept[ref.digest])

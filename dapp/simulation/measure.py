@@ -1,0 +1,52 @@
+"""What is measured beside a round, never inside it: each device learning alone, and accuracies on the test set."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dapp.device import project
+from dapp.device.training import Split, parts, round_seed
+from dapp.learning.vectors import Vector, weights_of
+
+if TYPE_CHECKING:
+    from dapp.learning.strategy import Strategy
+
+
+def sample_counts(split: Split) -> tuple[int, ...]:
+    """How many samples each device has."""
+    return tuple(len(part) for part in parts(split))
+
+
+def first_model(split: Split) -> bytes:
+    """The task's first model, w^(0), as a file; checked against the data before anything is put on a chain.
+
+    Raises:
+        LearningError: model and data do not go together.
+    """
+    from dapp.learning.metrics import accuracy
+    from dapp.learning.models import encode_model, flatten
+
+    template = project.template(split.model, split.folder, split.seed)
+    vector = flatten(template)
+    accuracy(template, vector, parts(split)[0])
+    return encode_model(vector, template)
+
+
+def global_accuracy(split: Split, model: bytes) -> float:
+    """Share of the test set that a model file labels rightly, 0 … 1."""
+    from dapp.learning.metrics import accuracy
+
+    template = project.template(split.model, split.folder, split.seed)
+    _, test = project.data_sets(split.data, split.folder)
+    return accuracy(template, weights_of(model), test)
+
+
+def alone(split: Split, strategy: Strategy, device: int, number: int, vector: Vector) -> tuple[Vector, float]:
+    """One more epoch of a device that only ever learns from its own data: its weights, and their accuracy."""
+    from dapp.learning.local_update import train_alone
+    from dapp.learning.metrics import accuracy
+
+    template = project.template(split.model, split.folder, split.seed)
+    _, test = project.data_sets(split.data, split.folder)
+    learnt = train_alone(strategy, template, vector, parts(split)[device], round_seed(split, device, number))
+    return learnt, accuracy(template, learnt, test)

@@ -1,0 +1,418 @@
+"""Makes everything that a run needs: chain, contracts, key, task, cohort, registry, and a node for every role."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from dapp.chain.client import Client
+from dapp.chain.contracts import Contracts
+from dapp.chain.deploy import Parameters, deploy
+from dapp.chain.devnet import Devnet
+from dapp.chain.keys import Account
+from dapp.compute import Executor
+from dapp.crypto import merkle, packing
+from dapp.crypto.threshold import KeyShare
+from dapp.crypto.typed_data import Enrolment, Ticket, learning_domain
+from dapp.device.daemon import device_node, holder_node
+from dapp.device.training import Split, Training
+from dapp.edge.daemon import edge_node
+from dapp.errors import SettingsError
+from dapp.learning.strategy import Strategy, strategy
+from dapp.learning.vectors import weights_of
+from dapp.protocol import terms as t
+from dapp.protocol.enums import Phase, Weighting
+from dapp.protocol.events import TaskCreated
+from dapp.protocol.machine import Facts
+from dapp.protocol.records import SignedEnrolment
+from dapp.protocol.work import FormAggregate, OpenSum
+from dapp.runtime.clock import DevnetClock
+from dapp.runtime.node import Node
+from dapp.settings import Settings
+from dapp.simulation import faults, keys, measure
+from dapp.storage import Blob, EmbeddedStore, MeteredStore
+from dapp.types import Address, Wei
+from dapp.verifier.daemon import verifier_node
+
+GWEI = 10**9
+ETHER = 10**18
+ENROL_BATCH = 32
+ACTIVATION_DELAY = 60
+"""Seconds until a new verifier can be drawn; longer than the embedded chain's seed delay of two blocks."""
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Every key of a run, by role. Devices hold no ether."""
+
+    requester: Account
+    admission: Account
+    devices: tuple[Account, ...]
+    edges: tuple[Account, ...]
+    verifiers: tuple[Account, ...]
+
+    @classmethod
+    def fresh(cls, settings: Settings) -> People:
+        """Keys that nobody else knows."""
+
+        def some(count: int) -> tuple[Account, ...]:
+            return tuple(Account(secrets.token_bytes(32)) for _ in range(count))
+
+        return cls(*some(2), some(settings.devices), some(settings.edges), some(settings.verifiers))
+
+    def names(self) -> dict[Address, str]:
+        """What a report calls whom."""
+        named = {self.requester.address: "requester", self.admission.address: "admission"}
+        for role in ("device", "edge", "verifier"):
+            for i, account in enumerate(getattr(self, f"{role}s")):
+                named[account.address] = f"{role} {i}"
+        return named
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """All that a run consists of."""
+
+    settings: Settings
+    people: People
+    client: Client
+    contracts: Contracts
+    clock: DevnetClock
+    store: EmbeddedStore
+    facts: Facts
+    split: Split
+    strategy: Strategy
+    first_model: bytes
+    samples: tuple[int, ...]
+    task_created: TaskCreated
+    nodes: tuple[Node[Any], ...]
+
+    def nodes_of(self, role: str) -> tuple[Node[Any], ...]:
+        """The nodes of one role."""
+        return tuple(node for node in self.nodes if node.role == role)
+
+
+def build(
+    settings: Settings,
+    folder: Path,
+    project: Path,
+    primes: Sequence[Future[int]],
+    executor: Executor,
+    scenario: faults.Scenario,
+    said: Callable[[str], None],
+    *,
+    min_key_bits: int = 2048,
+) -> World:
+    """Builds a run's world up to, and not with, its first round.
+
+    Args:
+        project: the folder that ``file.py:Name`` settings are looked up in.
+        primes: two safe primes of half the key's bits that somebody is looking for.
+        said: is told each step.
+
+    Raises:
+        LearningError: model, data or partition cannot be used.
+        SettingsError: the cohort does not fit the terms.
+        ChainError: the contracts refused.
+    """
+    split = split_of(settings, project)
+    counts = executor.submit(measure.sample_counts, split)
+    model = executor.submit(measure.first_model, split)
+
+    said("starting the embedded chain, deploying the contracts")
+    people = People.fresh(settings)
+    funded = (people.requester, *people.edges, *people.verifiers)
+    devnet = Devnet({a.address: Wei(1000 * ETHER) for a in funded}, seed=secrets.token_bytes(32))
+    client, clock = Client(devnet), DevnetClock(devnet)
+    contracts = deploy(client, people.requester, _parameters(settings, min_key_bits))
+    store = EmbeddedStore(folder / "store")
+
+    said("loading model and data")
+    samples = counts.result()
+    first = model.result()
+
+    said(f"dealing a {settings.key.bits}-bit key, {settings.threshold} of {settings.holders}")
+    key, shares = keys.deal([prime.result() for prime in primes], settings.threshold, settings.holders)
+
+    said("creating the task, enrolling the cohort")
+    rule = strategy(settings.learning.strategy, **settings.learning.strategy_changes())
+    put = [store.put(blob) for blob in (rule.canonical(), first, keys.key_blob(key))]
+    terms = terms_of(settings, rule, people, put, len(weights_of(first)))
+    created = _create_task(client, contracts, people, terms)
+    facts = Facts(
+        chain_id=client.chain_id,
+        learning=contracts.deployment.learning,
+        mining=contracts.deployment.mining,
+        verification=contracts.deployment.verification,
+        task_id=created.task_id,
+        terms=terms,
+        key=key,
+    )
+    _enrol(client, contracts, people, facts, _weights(settings, samples))
+    _seat_registry(client, contracts, clock, people, settings)
+    nodes = _nodes(settings, people, client, contracts, store, facts, split, rule, shares, scenario)
+    return World(
+        settings=settings,
+        people=people,
+        client=client,
+        contracts=contracts,
+        clock=clock,
+        store=store,
+        facts=facts,
+        split=split,
+        strategy=rule,
+        first_model=first,
+        samples=samples,
+        task_created=created,
+        nodes=nodes,
+    )
+
+
+def split_of(settings: Settings, project: Path) -> Split:
+    """How the settings spread the data."""
+    learning = settings.learning
+    return Split(
+        model=learning.model,
+        data=learning.data,
+        folder=str(project),
+        partition=learning.partition,
+        options=tuple(learning.partition_options.given().items()),
+        devices=settings.devices,
+        samples_per_device=learning.samples_per_device,
+        seed=settings.seed,
+    )
+
+
+def terms_of(
+    settings: Settings, rule: Strategy, people: People, blobs: Sequence[Blob], parameters: int
+) -> t.Terms:
+    """The task's terms. ``blobs``: strategy, first model, key. ``parameters``: the model's weights."""
+    s, (strategy_blob, model, key) = settings, blobs
+    weighting = Weighting.EDGE if s.encoding.weighting == "edge" else Weighting.DEVICE
+    encoding = packing.Encoding(
+        bits=s.encoding.bits, clip_nano=s.encoding.clip_nano, total_weight=s.total_weight, key_bits=s.key.bits
+    )
+    holders = [merkle.holder_leaf(i, a.address) for i, a in enumerate(people.devices[: s.holders])]
+    windows = s.windows
+    return t.Terms(
+        windows=t.Windows(
+            commit=windows.commit,
+            publish=windows.publish,
+            seal=windows.seal,
+            open=windows.open,
+            challenge=windows.challenge,
+            share=windows.share,
+            opening=windows.opening,
+            contest=windows.contest,
+            commit_vote=windows.commit_vote,
+            reveal_vote=windows.reveal_vote,
+            seed=windows.seed,
+        ),
+        cohort=t.Cohort(
+            admission=people.admission.address,
+            min_devices=s.cohort.min_devices,
+            max_devices=s.cohort.max_devices,
+            weight_cap=s.encoding.weight_cap,
+            max_weight=s.encoding.max_weight,
+            max_update_bytes=s.cohort.max_update_bytes,
+        ),
+        learning=t.LearningTerms(
+            strategy_digest=strategy_blob.digest,
+            strategy_size=strategy_blob.size,
+            model_digest=model.digest,
+            model_size=model.size,
+            max_rounds=s.learning.rounds * (2 if rule.gradient_round else 1),
+            gradient_rounds=rule.gradient_round,
+            epsilon=s.learning.epsilon_nano,
+        ),
+        encoding=t.Encoding(
+            bits=s.encoding.bits,
+            weighting=weighting,
+            clip=s.encoding.clip_nano,
+            loss_cap=s.encoding.loss_cap_nano,
+            slots=encoding.slots,
+            ciphertexts=packing.ciphertext_count(parameters + 1, encoding),
+        ),
+        key=t.Key(
+            digest=key.digest,
+            size=key.size,
+            bits=s.key.bits,
+            holders=s.holders,
+            threshold=s.threshold,
+            holders_root=merkle.root(holders),
+        ),
+        panel=t.Panel(seats=s.panel.seats, accept_bips=s.panel.accept_bips),
+        mining=t.MiningTerms(beta=s.mining.beta, pow_target=s.mining.pow_target),
+        money=t.Money(
+            device_pot=Wei(s.money.device_pot * GWEI),
+            edge_pay=Wei(s.money.edge_pay * GWEI),
+            holder_pay=Wei(s.money.holder_pay * GWEI),
+            voter_pay=Wei(s.money.voter_pay * GWEI),
+            relay_pay=Wei(s.money.relay_pay * GWEI),
+            bounty=Wei(s.money.bounty * GWEI),
+            edge_bond=Wei(s.money.edge_bond * GWEI),
+            opening_bond=Wei(s.money.opening_bond * GWEI),
+        ),
+    )
+
+
+def _parameters(settings: Settings, min_key_bits: int) -> Parameters:
+    windows = settings.windows
+    longest_panel = 3 * (windows.seed + windows.commit_vote + windows.reveal_vote)
+    stake = settings.money.stake * GWEI
+    return Parameters(
+        stake=Wei(stake),
+        slash=Wei(stake // 5),
+        activation_delay=ACTIVATION_DELAY,
+        cool_down=longest_panel,
+        min_eligible=min(3, settings.panel.seats),
+        min_key_bits=min_key_bits,
+    )
+
+
+def _weights(settings: Settings, samples: Sequence[int]) -> list[int]:
+    """s_k: a device's samples, at most the cap."""
+    weights = [min(count, settings.encoding.weight_cap) for count in samples]
+    if sum(weights) > settings.encoding.max_weight:
+        raise SettingsError(
+            f"the cohort's weights add up to {sum(weights):,}, over encoding.max_weight = S_max = "
+            f"{settings.encoding.max_weight:,}",
+            help="raise encoding.max_weight, or lower encoding.weight_cap or learning.samples_per_device",
+        )
+    return weights
+
+
+def _create_task(client: Client, contracts: Contracts, people: People, terms: t.Terms) -> TaskCreated:
+    """Funds every round's worst case, so that no round has to wait for what an earlier one gives back."""
+    value = round_budget(terms) * terms.learning.max_rounds
+    receipt = client.send(people.requester, contracts.learning.create_task(terms, value))
+    return next(event for event in receipt.events if isinstance(event, TaskCreated))
+
+
+def round_budget(terms: t.Terms) -> int:
+    """Wei that one round can cost at most: as `Learning.roundBudget` reckons (docs/contracts/learning.md)."""
+    money, seats = terms.money, terms.panel.seats
+    all_seats = 0
+    for _ in range(3):
+        all_seats += seats
+        seats = min(2 * seats + 1, 51)
+    return (
+        money.device_pot
+        + money.edge_pay
+        + terms.key.holders * money.holder_pay
+        + (terms.cohort.max_devices + 2 * terms.key.holders) * money.relay_pay
+        + all_seats * money.voter_pay
+        + 12 * money.bounty
+    )
+
+
+def _enrol(
+    client: Client, contracts: Contracts, people: People, facts: Facts, weights: Sequence[int]
+) -> None:
+    """Devices sign, the first edge relays: no device needs ether."""
+    domain = learning_domain(facts.chain_id, facts.learning)
+    deadline = client.head().timestamp + 24 * 3600
+    signed = []
+    for device, weight in zip(people.devices, weights, strict=True):
+        ownership = sha256(b"data of " + device.address).digest()
+        enrolment = Enrolment(facts.task_id, device.address, weight, ownership, deadline)
+        ticket = people.admission.sign_digest(Ticket(facts.task_id, device.address).signing_hash(domain))
+        signature = device.sign_digest(enrolment.signing_hash(domain))
+        signed.append(SignedEnrolment(device.address, weight, ownership, deadline, ticket, signature))
+    for start in range(0, len(signed), ENROL_BATCH):
+        batch = signed[start : start + ENROL_BATCH]
+        client.send(people.edges[0], contracts.learning.enrol_by_sig(facts.task_id, batch))
+
+
+def _seat_registry(
+    client: Client, contracts: Contracts, clock: DevnetClock, people: People, settings: Settings
+) -> None:
+    for verifier in people.verifiers:
+        client.send(verifier, contracts.verification.join(settings.money.stake * GWEI))
+    clock.advance_to(clock.now() + ACTIVATION_DELAY + 1)
+    remaining = len(people.verifiers)
+    while remaining > 0:
+        client.send(people.verifiers[0], contracts.verification.promote(16))
+        remaining -= 16
+
+
+def _nodes(
+    settings: Settings,
+    people: People,
+    client: Client,
+    contracts: Contracts,
+    store: EmbeddedStore,
+    facts: Facts,
+    split: Split,
+    rule: Strategy,
+    shares: Sequence[KeyShare],
+    scenario: faults.Scenario,
+) -> tuple[Node[Any], ...]:
+    """A node for every role, in the order of their turns, with the scenario's faults built in."""
+    holders = [a.address for a in people.devices[: settings.holders]]
+    edges = [
+        edge_node(
+            f"edge {i}",
+            facts,
+            holders,
+            account,
+            client,
+            contracts,
+            MeteredStore(store),
+            turn=i,
+            wait_for=settings.devices,
+        )
+        for i, account in enumerate(people.edges)
+    ]
+    devices, keepers = [], []
+    for i, account in enumerate(people.devices):
+        door, metered = edges[i % len(edges)], MeteredStore(store)
+        training = Training(facts, rule, split, i)
+        devices.append(device_node(f"device {i}", facts, training, account, client, contracts, metered, door))
+        if i < settings.holders:
+            keepers.append(
+                holder_node(f"holder {i}", facts, i, shares[i], account, client, contracts, metered, door)
+            )
+    verifiers = [
+        verifier_node(f"verifier {i}", facts, account, client, contracts, MeteredStore(store))
+        for i, account in enumerate(people.verifiers)
+    ]
+    _apply(scenario, settings, devices, keepers, edges, verifiers)
+    return (*devices, *keepers, *edges, *verifiers)
+
+
+def _apply(
+    scenario: faults.Scenario,
+    settings: Settings,
+    devices: Sequence[Node[Any]],
+    holders: Sequence[Node[Any]],
+    edges: Sequence[Node[Any]],
+    verifiers: Sequence[Node[Any]],
+) -> None:
+    """Who misbehaves: devices and holders from the end of the list, edge 0, device 1, the last verifier."""
+    if scenario.drop:
+        if scenario.drop > settings.devices - settings.cohort.min_devices:
+            raise SettingsError(
+                f"{scenario.drop} of {settings.devices} devices cannot vanish",
+                help=f"at least {settings.cohort.min_devices} must stay for a sum to be opened",
+            )
+        gone = {f"{i}" for i in range(settings.devices - scenario.drop, settings.devices)}
+        for node in (*devices, *holders):
+            if node.name.rpartition(" ")[2] in gone:
+                node.wrap(lambda step: faults.vanishing(step, 1, Phase.PUBLISH))
+        staying = [node for node in holders if node.name.rpartition(" ")[2] not in gone]
+        staying[-1].wrap(lambda step: faults.vanishing(step, 1, Phase.PUBLISH))
+        verifiers[-1].wrap(lambda step: faults.vanishing(step, 0, Phase.COMMIT))
+    match scenario.cheat:
+        case "edge":
+            edges[0].wrap(lambda step: faults.lying(step, FormAggregate, faults.wrong_sum))
+        case "opener":
+            edges[0].wrap(lambda step: faults.lying(step, OpenSum, faults.wrong_opening))
+        case "device":
+            devices[1].wrap(lambda step: faults.copying(step, 0))
+
