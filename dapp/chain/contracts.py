@@ -292,6 +292,10 @@ class Verification(Contract):
     def summon(self, consumer: Address, case_key: bytes, attempt: int) -> Call:
         return self._call("summon", consumer, case_key, attempt)
 
+    def prove_seed(self, consumer: Address, case_key: bytes, attempt: int, header: bytes) -> Call:
+        """``header``: RLP of the header of the block that the panel's seed was requested from."""
+        return self._call("proveSeed", consumer, case_key, attempt, header)
+
     def commit_vote(self, consumer: Address, case_key: bytes, attempt: int, seat: int, seal: bytes) -> Call:
         return self._call("commitVote", consumer, case_key, attempt, seat, seal)
 
