@@ -171,7 +171,10 @@ def decode_mean(sums: NDArray[np.int64], total: int, encoding: Encoding) -> NDAr
 
     Args:
         sums: U = Σ s_k·u_k, shape (d,).
-        total: S = Σ s_k, at least 1.
+        total: S = Σ s_k.
+
+    Raises:
+        CryptoError: S is not positive.
     """
     return _decode(sums, total, total, encoding.clip, encoding)
 
@@ -184,8 +187,11 @@ def decode_folded(
     Args:
         sums: U = Σ u_k, shape (d,).
         devices: number of included devices.
-        weight_sum: S, the sum that came out of the weights' slot, at least 1.
+        weight_sum: S, the sum that came out of the weights' slot.
         weight_cap: s_cap, as in ``fold``.
+
+    Raises:
+        CryptoError: S is not positive.
     """
     return _decode(sums, devices, weight_sum, encoding.clip_nano * weight_cap / _NANO, encoding)
 
@@ -194,13 +200,23 @@ def decode_loss(total_units: int, total: int, loss_cap: float, encoding: Encodin
     """The weighted mean loss: cap times the float64 nearest to U/(S·(2^q−1)).
 
     Where devices fold weights in, the loss is folded too and ``loss_cap`` is cap·s_cap.
+
+    Raises:
+        CryptoError: S is not positive.
     """
-    return loss_cap * (total_units / (total * encoding.levels))
+    return loss_cap * (total_units / _whole(total, encoding))
 
 
 def _decode(sums: NDArray[np.int64], units: int, weight: int, factor: float, encoding: Encoding) -> NDArray[np.float64]:
     differences = (2 * sums - units * encoding.levels).astype(np.float64)
-    return differences / float(weight * encoding.levels) * factor
+    return differences / float(_whole(weight, encoding)) * factor
+
+
+def _whole(weight: int, encoding: Encoding) -> int:
+    """S·(2^q−1), what a slot holds when every device sends the highest level."""
+    if weight < 1:
+        raise CryptoError(f"a mean over a total weight of {weight}", help="Treat the opening as an overflow.")
+    return weight * encoding.levels
 
 
 def _slots(plaintexts: Sequence[int], encoding: Encoding) -> NDArray[np.int64]:

@@ -76,6 +76,16 @@ def test_the_mean_of_folded_values_follows_the_same_rule() -> None:
     assert decoded.tolist() == expected
 
 
+def test_a_mean_over_no_weight_is_refused() -> None:
+    sums = np.array([1], dtype=np.int64)
+    with pytest.raises(CryptoError, match="total weight of 0"):
+        packing.decode_mean(sums, 0, EDGE)
+    with pytest.raises(CryptoError, match="total weight of 0"):
+        packing.decode_folded(sums, 2, 0, 100, FOLDED)
+    with pytest.raises(CryptoError, match="total weight of 0"):
+        packing.decode_loss(1, 0, 8.0, EDGE)
+
+
 def test_folding_refuses_a_weight_outside_the_terms() -> None:
     for weight in (0, 101):
         with pytest.raises(CryptoError, match=r"not in 1 … 100"):
