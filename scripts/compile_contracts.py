@@ -34,8 +34,6 @@ SETTINGS: dict[str, Any] = {
     "optimizer": {"enabled": True, "runs": 200},
     # Mining and Learning do not fit into EIP-170's 24,576 bytes without it.
     "viaIR": True,
-    # Learning and Mining exceed EIP-170's limit by a tenth without it.
-    "viaIR": True,
     # Nothing of the machine that compiles may end up in the code.
     "metadata": {"appendCBOR": False, "bytecodeHash": "none"},
 }

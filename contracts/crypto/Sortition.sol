@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
+
 /// @title Sortition
 /// @notice Who sits on a seat: the partial Fisher–Yates shuffle of `eligible` members, read at one place.
 /// @dev Seat i draws r_i uniformly from [i, eligible) and swaps. Who ends up at a seat is found by walking the earlier
@@ -19,6 +21,7 @@ library Sortition {
 
     /// @dev A 256-bit hash modulo at most 2³² members: bias below 2⁻²²⁴.
     function draw(uint256 seed, uint256 eligible, uint256 seat) internal pure returns (uint256) {
-        return seat + uint256(keccak256(abi.encode(seed, seat))) % (eligible - seat);
+        // keccak256(abi.encode(seed, seat))
+        return seat + uint256(Hashes.efficientKeccak256(bytes32(seed), bytes32(seat))) % (eligible - seat);
     }
 }

@@ -23,7 +23,7 @@ interface ISeed {
     /// @notice Proves the seed by the RLP of that block's header. Anyone.
     function prove(uint256 id, bytes calldata header) external;
 
-    /// @return seed 0 until proven
+    /// @return seed below 2¹²⁸, so that it shares a word with what is read beside it; 0 until proven
     /// @return provenAt seconds; 0 until proven
     /// @return prover who proved it
     function seedOf(uint256 id) external view returns (uint256 seed, uint64 provenAt, address prover);

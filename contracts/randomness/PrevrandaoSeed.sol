@@ -54,14 +54,14 @@ contract PrevrandaoSeed is ISeed {
         // Chains without proof of stake have a constant there.
         if (difficulty != 0) revert SeedNotProofOfStake(difficulty);
 
-        bytes32 seed = keccak256(abi.encode(prevrandao, address(this), id, asked.word));
+        uint256 seed = uint128(uint256(keccak256(abi.encode(prevrandao, address(this), id, asked.word))));
         _requestOf[id] = Request({
             seedBlock: asked.seedBlock,
             provenAt: uint48(block.timestamp),
             prover: msg.sender,
-            word: seed
+            word: bytes32(seed)
         });
-        emit SeedProven(id, msg.sender, uint256(seed));
+        emit SeedProven(id, msg.sender, seed);
     }
 
     /// @inheritdoc ISeed

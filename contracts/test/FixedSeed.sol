@@ -6,7 +6,7 @@ import {ISeed} from "../randomness/ISeed.sol";
 /// @title FixedSeed
 /// @notice For tests only: every request gets the seed that was fixed at construction, at once or when `prove` is called.
 contract FixedSeed is ISeed {
-    uint256 public immutable SEED;
+    uint128 public immutable SEED;
     bool public immutable PROVEN_ON_REQUEST;
 
     uint256 private _requests;
@@ -14,7 +14,7 @@ contract FixedSeed is ISeed {
     mapping(uint256 id => address) private _prover;
     mapping(uint256 id => uint64) private _requestedAt;
 
-    constructor(uint256 seed, bool provenOnRequest) {
+    constructor(uint128 seed, bool provenOnRequest) {
         SEED = seed;
         PROVEN_ON_REQUEST = provenOnRequest;
     }

@@ -170,6 +170,11 @@ interface IVerification is IVerificationErrors, IVerificationEvents {
     /// @notice Summons the panel of an attempt: freezes who is eligible and requests the seed. Anyone; earns the bounty.
     function summon(address consumer, bytes32 caseKey, uint8 attempt) external;
 
+    /// @notice Proves the seed of an attempt by its block's header and seats the panel. Anyone; earns the bounty.
+    /// @dev The seed may as well be proven at `SEED` itself; then its prover is paid by `settle`, and the first commit
+    /// bears the cost of reading it.
+    function proveSeed(address consumer, bytes32 caseKey, uint8 attempt, bytes calldata header) external;
+
     /// @notice Who sits on a seat; known once the seed is proven.
     function seatOf(address consumer, bytes32 caseKey, uint8 attempt, uint16 seat) external view returns (address);
 
@@ -187,7 +192,7 @@ interface IVerification is IVerificationErrors, IVerificationEvents {
         bytes32 salt
     ) external;
 
-    /// @notice Settles an attempt that has ended. O(1). Anyone; earns the bounty, and pays the seed's prover.
+    /// @notice Settles an attempt that has ended. O(1). Anyone; earns the bounty, and pays a prover who was not paid yet.
     function settle(address consumer, bytes32 caseKey, uint8 attempt) external;
 
     /// @notice Slashes a seat that did not reveal. Anyone; earns a part of it.

@@ -11,8 +11,8 @@ library Roster {
     /// @param earlier how many versions came before
     struct Place {
         address member;
-        uint48 since;
-        uint48 earlier;
+        uint40 since;
+        uint56 earlier;
     }
 
     struct Book {
@@ -21,7 +21,7 @@ library Roster {
     }
 
     /// @notice Puts a member at an index, as of `epoch`.
-    function set(Book storage book, uint256 index, address member, uint48 epoch) internal {
+    function set(Book storage book, uint256 index, address member, uint40 epoch) internal {
         Place memory place = book.places[index];
         // Within one epoch no panel was summoned that could ask for the replaced one.
         if (place.member != address(0) && place.since != epoch) {
@@ -37,7 +37,7 @@ library Roster {
     }
 
     /// @notice Who stood at an index as of `epoch`. O(log versions).
-    function memberAt(Book storage book, uint256 index, uint48 epoch) internal view returns (address) {
+    function memberAt(Book storage book, uint256 index, uint40 epoch) internal view returns (address) {
         Place memory place = book.places[index];
         if (place.since <= epoch) return place.member;
         // The last version that is not younger than the epoch.

@@ -23,7 +23,7 @@ contract Verification is IVerification {
         uint32 pending;
         uint48 head;
         uint48 tail;
-        uint48 epoch;
+        uint40 epoch;
         uint40 panelsEnd;
     }
 
@@ -60,23 +60,37 @@ contract Verification is IVerification {
         uint16 unclaimed;
     }
 
-    /// @dev One word that a commit reads and writes, one that a reveal reads and writes.
-    /// @param seedEnd when the attempt lapses if its seed is not proven
-    /// @param tally a byte per count: candidates valid, candidates invalid (8 each), openings right, openings wrong (4 each)
-    /// @param settled Decided, Undecided or Abandoned; None before
-    struct Draw {
-        uint48 seedRequest;
-        uint48 epoch;
+    /// @dev All that a commit reads and writes, in one word.
+    /// @param seed taken from `SEED` when the panel is seated
+    /// @param commitEnd 0 until the panel is seated; brought forward when all seats have committed
+    struct Bench {
+        uint128 seed;
         uint32 eligible;
+        uint40 epoch;
         uint8 size;
         uint8 commits;
-        uint40 seedEnd;
-        uint32 commitWindow;
-        uint40 allCommittedAt;
+        uint40 commitEnd;
+    }
+
+    /// @dev All that a reveal writes, in one word.
+    /// @param tally a byte a count: candidates valid, candidates invalid (8 each), openings right, openings wrong (4 each)
+    /// @param settled Decided, Undecided or Abandoned; None before
+    struct Count {
         uint192 tally;
         uint8 reveals;
         uint40 allRevealedAt;
         Status settled;
+    }
+
+    /// @param seedEnd when the attempt lapses if its seed is not proven
+    /// @param seats a word a seat: 0, then the seal (lowest bit set), then the flags below, the ballot and the voter
+    struct Draw {
+        Bench bench;
+        Count count;
+        uint48 seedRequest;
+        uint40 seedEnd;
+        bool proverPaid;
+        mapping(uint256 seat => uint256) seats;
     }
 
     uint8 public constant MAX_SEATS = 51;
@@ -94,7 +108,6 @@ contract Verification is IVerification {
     uint256 public immutable MIN_ELIGIBLE;
     bytes32 public immutable STAKES_POT;
 
-    // A seat's word is 0, then the seal (lowest bit set), then these flags (lowest bit clear), the ballot and the voter.
     uint256 private constant SEAL = 1 << 0;
     uint256 private constant REVEALED = 1 << 1;
     uint256 private constant CLAIMED = 1 << 2;
@@ -113,7 +126,6 @@ contract Verification is IVerification {
 
     mapping(bytes32 caseId => Case) private _cases;
     mapping(bytes32 drawId => Draw) private _draws;
-    mapping(bytes32 drawId => mapping(uint256 seat => uint256)) private _seats;
 
     constructor(
         IEscrow escrow,
@@ -193,7 +205,7 @@ contract Verification is IVerification {
         if (attempt == 0) {
             _open(case_, consumer, caseKey);
         } else {
-            Status before = _draws[_drawId(consumer, caseKey, attempt - 1)].settled;
+            Status before = _draws[_drawId(consumer, caseKey, attempt - 1)].count.settled;
             if (before != Status.Undecided) revert VerificationWrongStatus(before, Status.Undecided);
         }
         _promote(PROMOTIONS);
@@ -203,32 +215,46 @@ contract Verification is IVerification {
         uint8 size = _nextSize(case_, consumer, caseKey);
         case_.attempts = attempt + 1;
         if (size == 0) {
-            draw.settled = Status.Abandoned;
+            draw.count.settled = Status.Abandoned;
             emit PanelSettled(consumer, caseKey, attempt, Status.Abandoned, Ballot(0, 0, 0, 0), msg.sender);
         } else {
-            _draw(draw, drawId, case_, size);
-            emit PanelSummoned(consumer, caseKey, attempt, draw.seedRequest, draw.eligible, size, msg.sender);
+            uint256 seedRequest = SEED.request(drawId);
+            uint32 eligible = _freeze(draw, case_, size, seedRequest);
+            emit PanelSummoned(consumer, caseKey, attempt, seedRequest, eligible, size, msg.sender);
         }
         _pay(case_.pot, msg.sender, case_.bounty, "summon");
     }
 
     /// @inheritdoc IVerification
+    function proveSeed(address consumer, bytes32 caseKey, uint8 attempt, bytes calldata header) external {
+        Case storage case_ = _cases[_caseId(consumer, caseKey)];
+        Draw storage draw = _draws[_drawId(consumer, caseKey, attempt)];
+        // What an open attempt cannot be refuses itself: `SEED` proves a seed once.
+        if (draw.seedEnd == 0 || block.timestamp > draw.seedEnd) {
+            revert VerificationWrongStatus(_statusOf(draw, case_), Status.Seeding);
+        }
+        SEED.prove(draw.seedRequest, header);
+        draw.proverPaid = true;
+        draw.bench = _seated(draw, case_);
+        _pay(case_.pot, msg.sender, case_.bounty, "seed");
+    }
+
+    /// @inheritdoc IVerification
     function commitVote(address consumer, bytes32 caseKey, uint8 attempt, uint16 seat, bytes32 seal) external {
-        bytes32 drawId = _drawId(consumer, caseKey, attempt);
-        Draw storage draw = _draws[drawId];
-        (uint256 seed, uint64 commitEnd) = _seedOf(draw);
-        if (draw.allCommittedAt != 0 || block.timestamp >= commitEnd) {
+        Draw storage draw = _draws[_drawId(consumer, caseKey, attempt)];
+        Bench memory bench = draw.bench;
+        if (bench.commitEnd == 0) bench = _seated(draw, _cases[_caseId(consumer, caseKey)]);
+        if (block.timestamp >= bench.commitEnd) {
             revert VerificationWrongStatus(statusOf(consumer, caseKey, attempt), Status.Committing);
         }
-        uint8 size = draw.size;
-        if (seat >= size) revert VerificationUnknownSeat(seat, size);
-        if (_memberOn(draw, seed, seat) != msg.sender) revert VerificationNotSeated(msg.sender, seat);
-        if (_seats[drawId][seat] != 0) revert VerificationAlreadyCommitted(seat);
+        if (seat >= bench.size) revert VerificationUnknownSeat(seat, bench.size);
+        if (_memberOn(bench, seat) != msg.sender) revert VerificationNotSeated(msg.sender, seat);
+        if (draw.seats[seat] != 0) revert VerificationAlreadyCommitted(seat);
 
-        _seats[drawId][seat] = uint256(seal) | SEAL;
-        uint8 commits = draw.commits + 1;
-        draw.commits = commits;
-        if (commits == size) draw.allCommittedAt = uint40(block.timestamp);
+        draw.seats[seat] = uint256(seal) | SEAL;
+        ++bench.commits;
+        if (bench.commits == bench.size) bench.commitEnd = uint40(block.timestamp);
+        draw.bench = bench;
         emit VoteCommitted(consumer, caseKey, msg.sender, attempt, seat, seal);
     }
 
@@ -244,8 +270,7 @@ contract Verification is IVerification {
     ) external {
         uint32 packed = _pack(ballot);
         bytes32 seal = Sealed.vote(address(this), consumer, caseKey, attempt, seat, msg.sender, packed, evidence, salt);
-        bytes32 drawId = _drawId(consumer, caseKey, attempt);
-        Draw storage draw = _draws[drawId];
+        Draw storage draw = _draws[_drawId(consumer, caseKey, attempt)];
         {
             Case storage case_ = _cases[_caseId(consumer, caseKey)];
             Status status = _statusOf(draw, case_);
@@ -253,17 +278,18 @@ contract Verification is IVerification {
             if (!_onSlate(ballot, case_.candidates, case_.openings)) revert VerificationBallotOffSlate(ballot);
         }
         // That the seal opens to the caller shows that the caller is who was seated and committed.
-        uint256 word = _seats[drawId][seat];
+        uint256 word = draw.seats[seat];
         if (uint256(seal) | SEAL != word) revert VerificationSealMismatch(seal, bytes32(word));
 
-        _seats[drawId][seat] = uint256(uint160(msg.sender)) << VOTER_AT | uint256(packed) << BALLOT_AT | REVEALED;
-        uint8 reveals = draw.reveals + 1;
-        draw.reveals = reveals;
+        draw.seats[seat] = uint256(uint160(msg.sender)) << VOTER_AT | uint256(packed) << BALLOT_AT | REVEALED;
+        Count memory count = draw.count;
+        ++count.reveals;
         // A byte counts to 255, a panel to 51.
         unchecked {
-            draw.tally += _spread(packed);
+            count.tally += _spread(packed);
         }
-        if (reveals == draw.commits) draw.allRevealedAt = uint40(block.timestamp);
+        if (count.reveals == draw.bench.commits) count.allRevealedAt = uint40(block.timestamp);
+        draw.count = count;
         emit VoteRevealed(consumer, caseKey, msg.sender, attempt, seat, ballot, evidence, salt);
     }
 
@@ -274,40 +300,36 @@ contract Verification is IVerification {
         Status status = _statusOf(draw, case_);
         if (status != Status.Ended) revert VerificationWrongStatus(status, Status.Ended);
 
-        Ballot memory quorum = _quorum(draw.tally, draw.size, case_.acceptBips);
-        uint8 reveals = draw.reveals;
-        if (reveals > 0 && ISlate(consumer).decides(caseKey, quorum)) status = Status.Decided;
+        Count memory count = draw.count;
+        Ballot memory quorum = _quorum(count.tally, draw.bench.size, case_.acceptBips);
+        if (count.reveals > 0 && ISlate(consumer).decides(caseKey, quorum)) status = Status.Decided;
         else if (_nextSize(case_, consumer, caseKey) > 0) status = Status.Undecided;
         else status = Status.Abandoned;
-        draw.settled = status;
-        case_.unclaimed += reveals;
+        draw.count.settled = status;
+        case_.unclaimed += count.reveals;
         emit PanelSettled(consumer, caseKey, attempt, status, quorum, msg.sender);
 
-        uint128 bounty = case_.bounty;
-        (, uint64 provenAt, address prover) = SEED.seedOf(draw.seedRequest);
-        bool proven = provenAt != 0 && provenAt <= draw.seedEnd;
-        if (proven && prover == msg.sender) {
-            _pay(case_.pot, msg.sender, 2 * uint256(bounty), "settle");
-        } else {
-            _pay(case_.pot, msg.sender, bounty, "settle");
-            if (proven) _pay(case_.pot, prover, bounty, "seed");
+        _pay(case_.pot, msg.sender, case_.bounty, "settle");
+        if (!draw.proverPaid) {
+            (, uint64 provenAt, address prover) = SEED.seedOf(draw.seedRequest);
+            if (provenAt != 0 && provenAt <= draw.seedEnd) _pay(case_.pot, prover, case_.bounty, "seed");
         }
     }
 
     /// @inheritdoc IVerification
     function slashSilent(address consumer, bytes32 caseKey, uint8 attempt, uint16 seat) external {
-        bytes32 drawId = _drawId(consumer, caseKey, attempt);
-        Draw storage draw = _draws[drawId];
-        Status status = _statusOf(draw, _cases[_caseId(consumer, caseKey)]);
+        Draw storage draw = _draws[_drawId(consumer, caseKey, attempt)];
+        Case storage case_ = _cases[_caseId(consumer, caseKey)];
+        Status status = _statusOf(draw, case_);
         if (status < Status.Ended) revert VerificationWrongStatus(status, Status.Ended);
-        if (seat >= draw.size) revert VerificationUnknownSeat(seat, draw.size);
-        (uint256 seed, uint64 commitEnd) = _seedOf(draw);
-        uint256 word = _seats[drawId][seat];
+        Bench memory bench = _seated(draw, case_);
+        if (seat >= bench.size) revert VerificationUnknownSeat(seat, bench.size);
+        uint256 word = draw.seats[seat];
         // Nobody could vote without a seed.
-        if (commitEnd == 0 || (word != 0 && word & SEAL == 0)) revert VerificationNotSilent(seat);
-        _seats[drawId][seat] = SLASHED;
+        if (bench.commitEnd == 0 || (word != 0 && word & SEAL == 0)) revert VerificationNotSilent(seat);
+        draw.seats[seat] = SLASHED;
 
-        address member = _memberOn(draw, seed, seat);
+        address member = _memberOn(bench, seat);
         Stake storage stake = _stakes[member];
         uint256 held = stake.amount;
         uint256 amount = held < SLASH ? held : SLASH;
@@ -324,20 +346,22 @@ contract Verification is IVerification {
     /// @inheritdoc IVerification
     function claimVoterPayFor(address consumer, bytes32 caseKey, uint8 attempt, uint16 seat) external {
         Case storage case_ = _cases[_caseId(consumer, caseKey)];
-        bytes32 drawId = _drawId(consumer, caseKey, attempt);
-        Draw storage draw = _draws[drawId];
-        uint256 word = _seats[drawId][seat];
-        if (draw.settled == Status.None || word & SEAL != 0 || word & (REVEALED | CLAIMED) != REVEALED) {
+        Draw storage draw = _draws[_drawId(consumer, caseKey, attempt)];
+        Count memory count = draw.count;
+        uint256 word = draw.seats[seat];
+        if (count.settled == Status.None || word & (SEAL | REVEALED | CLAIMED) != REVEALED) {
             revert VerificationNothingToClaim(seat);
         }
-        _seats[drawId][seat] = word | CLAIMED;
+        draw.seats[seat] = word | CLAIMED;
         --case_.unclaimed;
 
         address voter = address(uint160(word >> VOTER_AT));
         uint256 amount = case_.voterPay;
         if (
-            draw.settled == Status.Decided
-                && !_agrees(uint32(word >> BALLOT_AT), _pack(_quorum(draw.tally, draw.size, case_.acceptBips)))
+            count.settled == Status.Decided
+                && !_agrees(
+                    uint32(word >> BALLOT_AT), _pack(_quorum(count.tally, draw.bench.size, case_.acceptBips))
+                )
         ) {
             emit VoterPayBurnt(consumer, caseKey, voter, attempt, seat, amount);
             _pay(case_.pot, BURN, amount, "burn");
@@ -354,11 +378,12 @@ contract Verification is IVerification {
 
     /// @inheritdoc IVerification
     function seatOf(address consumer, bytes32 caseKey, uint8 attempt, uint16 seat) external view returns (address) {
-        Draw storage draw = _draws[_drawId(consumer, caseKey, attempt)];
-        if (seat >= draw.size) revert VerificationUnknownSeat(seat, draw.size);
-        (uint256 seed, uint64 commitEnd) = _seedOf(draw);
-        if (commitEnd == 0) revert VerificationWrongStatus(statusOf(consumer, caseKey, attempt), Status.Committing);
-        return _memberOn(draw, seed, seat);
+        Bench memory bench = _seated(_draws[_drawId(consumer, caseKey, attempt)], _cases[_caseId(consumer, caseKey)]);
+        if (seat >= bench.size) revert VerificationUnknownSeat(seat, bench.size);
+        if (bench.commitEnd == 0) {
+            revert VerificationWrongStatus(statusOf(consumer, caseKey, attempt), Status.Committing);
+        }
+        return _memberOn(bench, seat);
     }
 
     /// @inheritdoc IVerification
@@ -368,21 +393,21 @@ contract Verification is IVerification {
 
     /// @inheritdoc IVerification
     function panelOf(address consumer, bytes32 caseKey, uint8 attempt) external view returns (Panel memory panel) {
-        Draw memory draw = _draws[_drawId(consumer, caseKey, attempt)];
+        Draw storage draw = _draws[_drawId(consumer, caseKey, attempt)];
         Case storage case_ = _cases[_caseId(consumer, caseKey)];
-        panel.status = _statusOf(_draws[_drawId(consumer, caseKey, attempt)], case_);
-        if (draw.size == 0) return panel;
-        (, uint64 provenAt,) = SEED.seedOf(draw.seedRequest);
+        panel.status = _statusOf(draw, case_);
+        Bench memory bench = _seated(draw, case_);
+        if (bench.size == 0) return panel;
         panel.seedRequest = draw.seedRequest;
-        panel.eligible = draw.eligible;
-        panel.size = draw.size;
-        panel.commits = draw.commits;
-        panel.reveals = draw.reveals;
+        panel.eligible = bench.eligible;
+        panel.size = bench.size;
+        panel.commits = bench.commits;
+        panel.reveals = draw.count.reveals;
         panel.summonedAt = draw.seedEnd - case_.seedWindow;
-        panel.seededAt = provenAt <= draw.seedEnd ? provenAt : 0;
-        panel.allCommittedAt = draw.allCommittedAt;
-        panel.allRevealedAt = draw.allRevealedAt;
-        if (draw.settled != Status.None) panel.quorum = _quorum(draw.tally, draw.size, case_.acceptBips);
+        if (bench.commitEnd != 0) (, panel.seededAt,) = SEED.seedOf(draw.seedRequest);
+        if (bench.commits == bench.size) panel.allCommittedAt = bench.commitEnd;
+        panel.allRevealedAt = draw.count.allRevealedAt;
+        panel.quorum = _quorumOf(draw, case_);
     }
 
     /// @inheritdoc IVerification
@@ -392,9 +417,9 @@ contract Verification is IVerification {
         returns (uint64 seedEnd, uint64 commitEnd, uint64 revealEnd)
     {
         Draw storage draw = _draws[_drawId(consumer, caseKey, attempt)];
-        seedEnd = draw.seedEnd;
-        commitEnd = _commitEnd(draw);
-        if (commitEnd != 0) revealEnd = _revealEnd(draw, _cases[_caseId(consumer, caseKey)], commitEnd);
+        Case storage case_ = _cases[_caseId(consumer, caseKey)];
+        Bench memory bench = _seated(draw, case_);
+        return (draw.seedEnd, bench.commitEnd, _revealEnd(bench, draw, case_));
     }
 
     /// @inheritdoc IVerification
@@ -402,10 +427,8 @@ contract Verification is IVerification {
         Case storage case_ = _cases[_caseId(consumer, caseKey)];
         uint8 attempts = case_.attempts;
         if (attempts == 0) return verdict;
-        verdict.attempt = attempts - 1;
-        Draw storage draw = _draws[_drawId(consumer, caseKey, verdict.attempt)];
-        verdict.status = _statusOf(draw, case_);
-        if (draw.settled != Status.None) verdict.quorum = _quorum(draw.tally, draw.size, case_.acceptBips);
+        Draw storage draw = _draws[_drawId(consumer, caseKey, attempts - 1)];
+        return Verdict({status: _statusOf(draw, case_), attempt: attempts - 1, quorum: _quorumOf(draw, case_)});
     }
 
     /// @inheritdoc IVerification
@@ -438,11 +461,13 @@ contract Verification is IVerification {
             size = slate.seats < MAX_SEATS ? slate.seats : MAX_SEATS;
         } else {
             Draw storage draw = _draws[_drawId(consumer, caseKey, uint8(attempts - 1))];
+            Status settled = draw.count.settled;
             owed = case_.unclaimed * voterPay;
-            if (draw.settled == Status.Decided || draw.settled == Status.Abandoned) return owed;
-            // The open attempt: its voters, its seed's prover and who settles it.
-            if (draw.settled == Status.None) owed += draw.size * voterPay + 2 * bounty;
-            size = _larger(draw.size);
+            if (settled == Status.Decided || settled == Status.Abandoned) return owed;
+            size = draw.bench.size;
+            // The open attempt: its voters, who settles it, and the prover of its seed.
+            if (settled == Status.None) owed += size * voterPay + (draw.proverPaid ? 1 : 2) * bounty;
+            size = _larger(size);
         }
         for (uint256 attempt = attempts; attempt < MAX_ATTEMPTS; ++attempt) {
             owed += size * voterPay + 3 * bounty;
@@ -516,22 +541,24 @@ contract Verification is IVerification {
         uint256 eligible = _registry.active;
         uint8 attempts = case_.attempts;
         if (attempts == MAX_ATTEMPTS || eligible < MIN_ELIGIBLE) return 0;
-        uint256 last = attempts == 0 ? 0 : _draws[_drawId(consumer, caseKey, attempts - 1)].size;
+        uint256 last = attempts == 0 ? 0 : _draws[_drawId(consumer, caseKey, attempts - 1)].bench.size;
         uint256 size = attempts == 0 ? case_.seats : _larger(last);
         if (size > eligible) size = eligible;
         return size > last ? uint8(size) : 0;
     }
 
-    /// @dev Freezes who can be drawn, and requests the seed.
-    function _draw(Draw storage draw, bytes32 drawId, Case storage case_, uint8 size) private {
+    /// @dev Freezes who can be drawn. Nobody knows the seed yet.
+    function _freeze(Draw storage draw, Case storage case_, uint8 size, uint256 seedRequest)
+        private
+        returns (uint32 eligible)
+    {
         Registry memory registry = _registry;
+        eligible = registry.active;
+        draw.bench =
+            Bench({seed: 0, eligible: eligible, epoch: registry.epoch, size: size, commits: 0, commitEnd: 0});
         uint256 seedEnd = block.timestamp + case_.seedWindow;
-        draw.seedRequest = SEED.request(drawId).toUint48();
-        draw.epoch = registry.epoch;
-        draw.eligible = registry.active;
-        draw.size = size;
+        draw.seedRequest = seedRequest.toUint48();
         draw.seedEnd = seedEnd.toUint40();
-        draw.commitWindow = case_.commitWindow;
 
         uint256 end = seedEnd + case_.commitWindow + case_.revealWindow;
         if (end > registry.panelsEnd) registry.panelsEnd = end.toUint40();
@@ -539,36 +566,45 @@ contract Verification is IVerification {
         _registry = registry;
     }
 
-    function _memberOn(Draw storage draw, uint256 seed, uint256 seat) private view returns (address) {
-        return _roster.memberAt(Sortition.memberAt(seed, draw.eligible, seat), draw.epoch);
+    /// @return bench with seed and end of the commit phase, where the seed was proven in time
+    function _seated(Draw storage draw, Case storage case_) private view returns (Bench memory bench) {
+        bench = draw.bench;
+        if (bench.size == 0 || bench.commitEnd != 0) return bench;
+        (uint256 seed, uint64 provenAt,) = SEED.seedOf(draw.seedRequest);
+        if (provenAt == 0 || provenAt > draw.seedEnd) return bench;
+        bench.seed = uint128(seed);
+        bench.commitEnd = uint40(provenAt + case_.commitWindow);
+    }
+
+    function _memberOn(Bench memory bench, uint256 seat) private view returns (address) {
+        return _roster.memberAt(Sortition.memberAt(bench.seed, bench.eligible, seat), bench.epoch);
     }
 
     // Times. A phase lasts while now < its end; a seed may still be proven at the very end of its window.
 
     function _statusOf(Draw storage draw, Case storage case_) private view returns (Status) {
-        if (draw.settled != Status.None) return draw.settled;
-        if (draw.size == 0) return Status.None;
-        uint64 commitEnd = _commitEnd(draw);
-        if (commitEnd == 0) return block.timestamp > draw.seedEnd ? Status.Ended : Status.Seeding;
-        if (block.timestamp < commitEnd) return Status.Committing;
-        return block.timestamp < _revealEnd(draw, case_, commitEnd) ? Status.Revealing : Status.Ended;
+        Status settled = draw.count.settled;
+        if (settled != Status.None) return settled;
+        Bench memory bench = _seated(draw, case_);
+        if (bench.size == 0) return Status.None;
+        if (bench.commitEnd == 0) return block.timestamp > draw.seedEnd ? Status.Ended : Status.Seeding;
+        if (block.timestamp < bench.commitEnd) return Status.Committing;
+        return block.timestamp < _revealEnd(bench, draw, case_) ? Status.Revealing : Status.Ended;
     }
 
-    function _commitEnd(Draw storage draw) private view returns (uint64 end) {
-        end = draw.allCommittedAt;
-        if (end == 0) (, end) = _seedOf(draw);
+    /// @dev 0 where the commit phase has no end yet; its end where nobody committed.
+    function _revealEnd(Bench memory bench, Draw storage draw, Case storage case_) private view returns (uint64) {
+        if (bench.commitEnd == 0) return 0;
+        if (bench.commits == 0 && block.timestamp >= bench.commitEnd) return bench.commitEnd;
+        uint40 allRevealedAt = draw.count.allRevealedAt;
+        return allRevealedAt != 0 ? allRevealedAt : bench.commitEnd + case_.revealWindow;
     }
 
-    function _revealEnd(Draw storage draw, Case storage case_, uint64 commitEnd) private view returns (uint64) {
-        if (draw.commits == 0) return commitEnd;
-        if (draw.allRevealedAt != 0) return draw.allRevealedAt;
-        return commitEnd + case_.revealWindow;
-    }
-
-    /// @return seed and when its commit phase ends at the latest; 0 and 0 where it was not proven in time
-    function _seedOf(Draw storage draw) private view returns (uint256, uint64) {
-        (uint256 seed, uint64 provenAt,) = SEED.seedOf(draw.seedRequest);
-        return provenAt == 0 || provenAt > draw.seedEnd ? (0, 0) : (seed, provenAt + draw.commitWindow);
+    /// @dev Of a settled attempt; empty before, and where no panel could be seated.
+    function _quorumOf(Draw storage draw, Case storage case_) private view returns (Ballot memory quorum) {
+        Count memory count = draw.count;
+        if (count.settled == Status.None || count.reveals == 0) return quorum;
+        return _quorum(count.tally, draw.bench.size, case_.acceptBips);
     }
 
     // Ballots

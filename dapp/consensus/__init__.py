@@ -1,0 +1,1 @@
+"""Who is drawn: the rules of sortition, in Python as in Solidity."""
