@@ -92,7 +92,7 @@ def _vote(facts: Facts, terms: Terms, round_: RoundView) -> Iterator[Chore]:
     seed_end, _, reveal_end = panel.deadlines(terms)
     settle = Transact(("settle", number, panel.attempt), "verification", "settle", (*case, panel.attempt))
     if not panel.seeded_at:
-        prove = ProveSeed(("prove", number, panel.attempt), panel.request, panel.seed_block)
+        prove = ProveSeed(("prove", number, panel.attempt), case, panel.attempt, panel.seed_block)
         yield Chore(0, prove, block=panel.seed_block + 1)
         yield Chore(seed_end + 1, settle)
     else:

@@ -129,7 +129,11 @@ def _relay_commits(state: EdgeState, terms: Terms, round_: RoundView, now: int) 
     waiting: dict[int, Handed] = {}
     for handed in state.inbox:
         message = handed.message
-        if isinstance(message, UpdateCommit) and message.device in state.view.enrolments:
+        if (
+            isinstance(message, UpdateCommit)
+            and message.round == round_.number
+            and message.device in state.view.enrolments
+        ):
             index = state.view.enrolments[message.device].index
             if index not in round_.commits:
                 waiting[index] = handed
@@ -154,7 +158,9 @@ def _relay_attestations(state: EdgeState, terms: Terms, round_: RoundView, now: 
     waiting = {
         h.message.holder: h
         for h in state.inbox
-        if isinstance(h.message, Attestation) and h.message.holder not in round_.attestations
+        if isinstance(h.message, Attestation)
+        and h.message.round == round_.number
+        and h.message.holder not in round_.attestations
     }
     complete = len(waiting) + len(round_.attestations) >= terms.key.holders
     flush_at = round_.deadlines(terms).publish_end - terms.windows.publish // 8
@@ -177,7 +183,9 @@ def _relay_shares(state: EdgeState, terms: Terms, round_: RoundView, now: int) -
     waiting = {
         h.message.holder: h
         for h in state.inbox
-        if isinstance(h.message, ShareCommit) and h.message.holder not in round_.shares
+        if isinstance(h.message, ShareCommit)
+        and h.message.round == round_.number
+        and h.message.holder not in round_.shares
     }
     enough = len(waiting) + len(round_.shares) > terms.key.threshold
     flush_at = round_.deadlines(terms).challenge_end + terms.windows.share // 4

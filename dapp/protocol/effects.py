@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from dapp.crypto.typed_data import Message
 from dapp.protocol.blobs import BlobRef
 from dapp.protocol.events import Event
-from dapp.types import Digest
+from dapp.types import Address, Digest
 
 Duty = tuple[str | int, ...]
 """What is to be done, once: ("commit", round), ("judge", round, attempt) …"""
@@ -119,10 +119,11 @@ class Transact:
 
 @dataclass(frozen=True, slots=True)
 class ProveSeed:
-    """Prove a requested seed by the header of ``block``."""
+    """Prove the seed of a case's attempt by the header of ``block``."""
 
     duty: Duty
-    request: int
+    case: tuple[Address, bytes]
+    attempt: int
     block: int
 
 

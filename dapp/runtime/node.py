@@ -157,8 +157,9 @@ class Node(Generic[S]):
             case Transact(duty, contract, function, args):
                 call = getattr(getattr(self._contracts, contract), function)(*args)
                 self._send(duty, call)
-            case ProveSeed(duty, request, block):
-                self._send(duty, self._contracts.seed.prove(request, self._client.node.header(block)))
+            case ProveSeed(duty, case, attempt, block):
+                header = self._client.node.header(block)
+                self._send(duty, self._contracts.verification.prove_seed(*case, attempt, header))
             case Hand(_, message):
                 assert self._door is not None, f"{self.name} has no door to hand messages in at"
                 digest = message.signing_hash(self._domain(message))
