@@ -22,7 +22,7 @@ BLUE, ORANGE, GREY = "#1f83c9", "#e69f00", "#999999"
 PHASES = (ORANGE, "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7")
 
 _STYLE: Any = {
-    "font.size": 10,
+    "font.size": 12,
     "font.family": "sans-serif",
     "svg.fonttype": "none",
     "text.color": INK,
@@ -38,6 +38,7 @@ _STYLE: Any = {
     "xtick.color": INK,
     "ytick.color": INK,
     "legend.frameon": False,
+    "legend.fontsize": 11,
 }
 
 
@@ -65,7 +66,7 @@ def accuracy(rounds: tuple[RoundReport, ...], format: Format = "png") -> bytes:
             axes.margins(y=0.12)
         axes.set_ylabel("accuracy, %")
         axes.set_xlabel("round")
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.16), ncols=2, handlelength=1.4, columnspacing=1.2)
+        axes.legend(loc="upper center", bbox_to_anchor=(0.46, 1.17), ncols=2, handlelength=1.4, columnspacing=1.2)
 
     return _figure(draw, f"accuracy{format}", format)
 
@@ -89,7 +90,7 @@ def seconds(rounds: tuple[RoundReport, ...], format: Format = "png") -> bytes:
             stacked = [low + high for low, high in zip(stacked, height, strict=True)]
         axes.set_ylabel("wall seconds")
         axes.set_xlabel("round")
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.24), ncols=4, handlelength=0.8, columnspacing=1)
+        axes.legend(loc="upper center", bbox_to_anchor=(0.46, 1.25), ncols=4, handlelength=0.8, columnspacing=1)
 
     return _figure(draw, f"seconds{format}", format)
 
@@ -101,8 +102,8 @@ def _figure(draw: Callable[[Axes], None], salt: str, format: Format) -> bytes:
     from matplotlib.ticker import MaxNLocator
 
     with rc_context({**_STYLE, "svg.hashsalt": salt}):
-        figure = Figure(figsize=(5, 3.4), layout="constrained")
-        axes = figure.subplots()
+        figure = Figure(figsize=(5, 3.6))
+        axes = figure.add_axes((0.15, 0.15, 0.83, 0.69))
         draw(axes)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         content = BytesIO()

@@ -53,15 +53,15 @@ def size(count: int) -> str:
         if value < 1024:
             break
         value, unit = value / 1024, larger
-    return f"{count:,} B" if unit == "B" else f"{value:,.1f} {unit}"
+    return f"{count:,}{NBSP}B" if unit == "B" else f"{value:,.1f}{NBSP}{unit}"
 
 
 def ether(wei: int) -> str:
     """Wei in the largest unit that leaves a figure worth reading."""
     for unit, exponent in (("ETH", 18), ("gwei", 9)):
         if wei >= 10 ** (exponent - 5):
-            return f"{wei / 10**exponent:,.6f}".rstrip("0").rstrip(".") + f" {unit}"
-    return f"{wei:,} wei"
+            return f"{wei / 10**exponent:,.6f}".rstrip("0").rstrip(".") + NBSP + unit
+    return f"{wei:,}{NBSP}wei"
 
 
 def short(name: str) -> str:

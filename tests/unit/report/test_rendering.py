@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from dapp.report import html, plots, summary
+from dapp.report.files import rendered
 from dapp.report.progress import Doing, Finished, Idle, Phase, RoundDone, Step
 from dapp.report.schema import Fault, Kind, Outcome, Report, Traffic
 from dapp.report.summary import Table
@@ -125,6 +126,12 @@ def test_the_page_holds_every_table_fault_warning_and_setting() -> None:
 def test_a_partial_report_has_a_page_and_tables_too(report: Report) -> None:
     parsed(html.page(report))
     assert report.message in drawn(report, 200)
+
+
+def test_the_files_of_a_report_are_those_that_have_something_to_show() -> None:
+    assert set(rendered(REPORT)) == {"report.json", "report.html", "accuracy.png", "seconds.png"}
+    assert set(rendered(replace(REPORT, rounds=()))) == {"report.json", "report.html"}
+    assert Report.from_json(rendered(REPORT)["report.json"].decode()) == REPORT
 
 
 # --- plots
@@ -263,7 +270,7 @@ def test_with_many_devices_the_accuracy_table_gives_their_spread() -> None:
     ],
 )
 def test_wei_is_said_in_the_unit_that_fits(wei: int, said: str) -> None:
-    assert summary.ether(wei) == said
+    assert summary.ether(wei).replace(summary.NBSP, " ") == said
 
 
 @pytest.mark.parametrize(
@@ -271,4 +278,4 @@ def test_wei_is_said_in_the_unit_that_fits(wei: int, said: str) -> None:
     [(0, "0 B"), (1023, "1,023 B"), (1024, "1.0 KiB"), (5 * 2**20, "5.0 MiB"), (2**41, "2,048.0 GiB")],
 )
 def test_bytes_are_said_in_the_unit_that_fits(count: int, said: str) -> None:
-    assert summary.size(count) == said
+    assert summary.size(count).replace(summary.NBSP, " ") == said
