@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dapp.chain.contracts import Call
-from dapp.chain.errors import contract_error
+from dapp.chain.errors import ContractError, contract_error
 from dapp.chain.events import decode_all
 from dapp.chain.keys import Account, Transaction, checksummed, created_address
 from dapp.chain.node import Block, Message, Mined, Node, Reverted, WrongNonce
-from dapp.errors import ChainError
+from dapp.errors import CairnError, ChainError
 from dapp.protocol.events import Event
 from dapp.types import Address, Wei
 
@@ -72,9 +72,25 @@ class Client:
             ContractError: the contract refused it; ``error`` names the custom error.
             ChainError: it could not be mined, for want of ether for example.
         """
-        mined = self._send(account, call)
-        self.gas_used[str(call)].append(mined.gas_used)
-        return Receipt(mined.hash, mined.block, mined.timestamp, mined.gas_used, tuple(decode_all(mined.logs)))
+        (result,) = self.send_all([(account, call)])
+        if isinstance(result, ContractError):
+            raise result
+        return result
+
+    def send_all(self, calls: Sequence[tuple[Account, Call]]) -> list[Receipt | ContractError]:
+        """Sends several calls at once, in this order: the embedded chain mines them in one block.
+
+        Returns:
+            for each call its receipt, or the refusal of its contract; a refused one does not stop the others.
+
+        Raises:
+            ChainError: one could not be mined; then, on the embedded chain, none was.
+        """
+        try:
+            mined = self._mine(calls)
+        except WrongNonce:  # another client sent with one of the keys, or the chain was rolled back
+            mined = self._mine(calls)
+        return [self._result(*call, done) for call, done in zip(calls, mined, strict=True)]
 
     def deploy(self, account: Account, contract: str, creation_code: bytes) -> tuple[Address, Receipt]:
         """Deploys a contract; gives its address.
@@ -100,28 +116,34 @@ class Client:
             found += decode_all(log for log in logs if not wanted or log.address in wanted)
         return found
 
-    def _send(self, account: Account, call: Call) -> Mined:
-        sender = account.address
-        where = f"{call} by {checksummed(sender)}"
+    def _mine(self, calls: Sequence[tuple[Account, Call]]) -> list[Mined]:
+        tip, cap = self.node.fees()
+        raws = []
         try:
-            gas = self.node.gas_limit(Message(sender, call.to, call.data, call.value))
-            for last_try in (False, True):
-                tip, cap = self.node.fees()
-                nonce = self.nonce(sender)
-                raw = account.sign(Transaction(self.chain_id, nonce, tip, cap, gas, call.to, call.value, call.data))
-                try:
-                    mined = self.node.send(raw)
-                except WrongNonce:
-                    del self._nonces[sender]  # another client sent with this key, or the chain was rolled back
-                    if last_try:
-                        raise
-                else:
-                    self._nonces[sender] = nonce + 1
-                    return mined
-        except Reverted as revert:
-            self._nonces.pop(sender, None)
-            raise contract_error(where, revert.data) from None
-        except ChainError as error:
-            self._nonces.pop(sender, None)
-            raise ChainError(f"{where} failed: {error}", help=error.help) from error
-        raise AssertionError("the last try returns or raises")
+            for account, call in calls:
+                nonce = self.nonce(account.address)
+                message = Message(account.address, call.to, call.data, call.value)
+                gas = self.node.gas_limit(message)
+                fields = Transaction(self.chain_id, nonce, tip, cap, gas, call.to, call.value, call.data)
+                raws.append(account.sign(fields))
+                self._nonces[account.address] = nonce + 1
+            return self.node.send_all(raws)
+        except CairnError as error:
+            for account, _ in calls:
+                self._nonces.pop(account.address, None)
+            if isinstance(error, Reverted):
+                raise contract_error(_where(account, call), error.data) from None
+            if isinstance(error, ChainError):
+                where = " and ".join(_where(*each) for each in calls)
+                raise ChainError(f"{where} failed: {error}", help=error.help) from error
+            raise
+
+    def _result(self, account: Account, call: Call, mined: Mined) -> Receipt | ContractError:
+        if not mined.ok:
+            return contract_error(_where(account, call), mined.refusal)
+        self.gas_used[str(call)].append(mined.gas_used)
+        return Receipt(mined.hash, mined.block, mined.timestamp, mined.gas_used, tuple(decode_all(mined.logs)))
+
+
+def _where(account: Account, call: Call) -> str:
+    return f"{call} by {checksummed(account.address)}"

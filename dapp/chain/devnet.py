@@ -7,14 +7,14 @@ that a run can be repeated; py-evm itself would leave a constant); and EIP-2935'
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
 
 import rlp
-from eth.abc import BlockHeaderAPI, SignedTransactionAPI
+from eth.abc import BlockHeaderAPI, ComputationAPI, ReceiptAPI, SignedTransactionAPI
 from eth.chains.base import MiningChain
 from eth.consensus.applier import ConsensusApplier
 from eth.consensus.noproof import NoProofConsensus
@@ -135,29 +135,53 @@ class Devnet:
         return output
 
     def send(self, raw: bytes) -> Mined:
+        """One transaction in a block of its own.
+
+        Raises:
+            Reverted: it was mined, and failed.
+        """
+        (mined,) = self.send_all([raw])
+        if not mined.ok:
+            raise Reverted(mined.refusal)
+        return mined
+
+    def send_all(self, raws: Sequence[bytes]) -> list[Mined]:
+        """All in one block. Where one is unfit, none is mined."""
         number, timestamp = len(self._headers), self._headers[-1].timestamp + 1
         with _refusals():
-            transaction = self._decoder.decode(raw)
-            receipt, computation = self._mine(timestamp, transaction)
-        logs = tuple(
-            Log(
-                address=Address(log.address),
-                topics=tuple(topic.to_bytes(32, "big") for topic in log.topics),
-                data=log.data,
-                block=number,
-                log_index=index,
-                timestamp=timestamp,
-                tx_hash=transaction.hash,
+            transactions = [self._decoder.decode(raw) for raw in raws]
+            receipts, computations = self._mine(timestamp, transactions)
+        sent: list[Mined] = []
+        index, gas_before = itertools.count(), 0
+        for raw, transaction, receipt, computation in zip(raws, transactions, receipts, computations, strict=True):
+            logs = tuple(
+                Log(
+                    address=Address(log.address),
+                    topics=tuple(topic.to_bytes(32, "big") for topic in log.topics),
+                    data=log.data,
+                    block=number,
+                    log_index=next(index),
+                    timestamp=timestamp,
+                    tx_hash=transaction.hash,
+                )
+                for log in receipt.logs
             )
-            for index, log in enumerate(receipt.logs)
-        )
-        mined = Mined(transaction.hash, number, timestamp, receipt.gas_used, computation.is_success, raw, logs)
-        self._mined[mined.hash] = mined
-        self._logs += logs
+            mined = Mined(
+                hash=transaction.hash,
+                block=number,
+                timestamp=timestamp,
+                gas_used=receipt.gas_used - gas_before,  # a receipt's is the block's so far
+                ok=computation.is_success,
+                refusal=b"" if computation.is_success else computation.output,
+                raw=raw,
+                logs=logs,
+            )
+            gas_before = receipt.gas_used
+            self._mined[mined.hash] = mined
+            self._logs += logs
+            sent.append(mined)
         self._first_log[-1] = len(self._logs)
-        if not mined.ok:
-            raise Reverted(computation.output)
-        return mined
+        return sent
 
     def logs(self, from_block: int, to_block: int) -> Sequence[Log]:
         last = min(to_block, len(self._headers) - 1)
@@ -216,8 +240,10 @@ class Devnet:
             self._reader = self._vm(self._headers[-1])
         return self._reader
 
-    def _mine(self, timestamp: int, *transactions: SignedTransactionAPI) -> tuple[Any, ...]:
-        """Adds a block; gives the receipt and the computation of its one transaction, where it has one."""
+    def _mine(
+        self, timestamp: int, transactions: Sequence[SignedTransactionAPI] = ()
+    ) -> tuple[tuple[ReceiptAPI, ...], tuple[ComputationAPI, ...]]:
+        """Adds a block with these transactions."""
         header = self._chain.create_header_from_parent(
             self._headers[-1],
             timestamp=timestamp,
@@ -233,7 +259,7 @@ class Devnet:
         self._headers.append(header)
         self._first_log.append(len(self._logs))
         self._reader = None
-        return (*receipts, *computations)
+        return receipts, computations
 
     def _vm(self, header: BlockHeaderAPI) -> PragueVM:
         vm = self._chain.get_vm(header)

@@ -50,13 +50,17 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Mined:
-    """A transaction that is in a block. ``raw`` is its signed EIP-1559 envelope."""
+    """A transaction that is in a block. ``raw`` is its signed EIP-1559 envelope.
+
+    A failed one is not ``ok``; ``refusal`` is what the contract said, where the node could find out.
+    """
 
     hash: bytes
     block: int
     timestamp: int
     gas_used: int
     ok: bool
+    refusal: bytes
     raw: bytes
     logs: tuple[Log, ...]
 
@@ -97,8 +101,13 @@ class Node(Protocol):
     def call(self, message: Message) -> bytes:
         """What a message returns at the head; raises :class:`Reverted`."""
 
-    def send(self, raw: bytes) -> Mined:
-        """Sends a signed transaction and waits until it is mined; raises :class:`Reverted`, :class:`WrongNonce`."""
+    def send_all(self, raws: Sequence[bytes]) -> list[Mined]:
+        """Sends signed transactions, in one block where that can be had, and waits until all are mined.
+
+        Raises:
+            WrongNonce: one had another nonce than the sender's next.
+            ChainError: one is unfit for any block, for want of ether for example.
+        """
 
     def logs(self, from_block: int, to_block: int) -> Sequence[Log]:
         """All logs of a range of blocks, both ends included, in order."""
