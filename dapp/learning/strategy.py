@@ -92,7 +92,7 @@ class Strategy:
 
 
 STRATEGIES: dict[str, Strategy] = {
-    "fedavg": Strategy("fedavg", 0.05, local_epochs=1, batch_size=32, momentum=0.9),
+    "fedavg": Strategy("fedavg", 0.08, local_epochs=1, batch_size=32, momentum=0.9),
     "fedprox": Strategy("fedprox", 0.1, local_epochs=1, batch_size=32, mu=0.1),
     "blockdeepnet": Strategy("blockdeepnet", 0.2, local_epochs=1, batch_size=32),
 }

@@ -119,7 +119,7 @@ def test_equation_3_rests_where_the_global_loss_is_least_though_each_device_disa
         return weighted_mean(parts, sizes).astype(np.float32)
 
     regular = Strategy("blockdeepnet", 1.0, local_steps=20, full_batch=True)
-    for _ in range(60):
+    for _ in range(25):
         together = global_gradient()
         updates = [local_update(regular, TEMPLATE, w, data, 0, together).delta for data in devices]
         w = apply_update(w, weighted_mean(updates, sizes))
