@@ -33,6 +33,8 @@ STATISTICAL_BITS = 128
 
 _SMALL_FACTORS = 2**16
 _BASE_DOMAIN = b"cairn/paillier/h"
+_MAX_ENTRIES = 4096
+"""Entries of a table of powers: about 3 MB at 2048 bits."""
 
 
 @dataclass(frozen=True)
@@ -241,48 +243,49 @@ def random_exponents(bits: int, count: int, random: RandomBits) -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class FixedBase:
-    """Powers of hs by table look-up (Brickell et al., EUROCRYPT 1992), no squarings.
+    """Powers of hs by a comb of products made beforehand (Lim–Lee, CRYPTO 1994).
 
-    Row i holds hs^{d·2^{wi}} for every digit d. Each entry is split as a·(1+n)^t mod n² with 0 < a < n: multiplying the
-    a's costs half of a full product modulo n², and the t's are only added. Which entries are read depends on the secret
-    exponent, so a process that shares this processor's caches may learn from it.
+    The exponent's bits stand in rows ("teeth") of blocks·depth bits. ``tables[j][u]`` is the product of
+    hs^{2^{i·blocks·depth + j·depth}} over the bits i of u, so one look-up takes a whole column of bits and ``depth``
+    squarings serve all blocks. Each entry is split as a·(1+n)^t mod n² with 0 < a < n: multiplying the a's costs half
+    of a full product modulo n², and the t's are only added. Tables stay small enough for the processor's caches.
+    Which entries are read depends on the secret exponent, so a process that shares those caches may learn from it.
     """
 
     public: PublicKey
-    window: int
-    rows: tuple[tuple[tuple[mpz, mpz], ...], ...] = field(repr=False)
+    teeth: int
+    depth: int
+    tables: tuple[tuple[tuple[mpz, mpz], ...], ...] = field(repr=False)
     beyond: int = field(repr=False)
-    """hs^{2^{w·rows}}, for the rare exponent that is longer than the table."""
+    """hs to the power 2^(bits covered), for the rare exponent that is longer."""
 
     @classmethod
     def for_work(cls, public: PublicKey, exponent_bits: int, count: int) -> FixedBase:
-        """The table for which making it and ``count`` encryptions cost least.
+        """The comb for which making it and ``count`` encryptions cost least, of at most 4,096 entries."""
 
-        At most 8 bits a digit, 30 MB at 2048 bits: larger tables lose to the processor's caches what they save.
-        """
-        window = min(range(1, 9), key=lambda w: -(-exponent_bits // w) * (2**w + count))
-        n = mpz(public.n)
+        def cost(shape: tuple[int, int]) -> int:
+            teeth, blocks = shape
+            depth = -(-exponent_bits // (teeth * blocks))
+            return 2 * (blocks << teeth) + count * (blocks * depth + 2 * depth)
 
-        def times(x: tuple[mpz, mpz, mpz], y: tuple[mpz, mpz, mpz]) -> tuple[mpz, mpz, mpz]:
-            """Product of two entries (a, a^{−1}, t): a·a' = b + k·n = b·(1+n)^{k/b} mod n²."""
-            carry, a = gmpy2.f_divmod(x[0] * y[0], n)
-            inverse = x[1] * y[1] % n
-            return a, inverse, (x[2] + y[2] + carry * inverse) % n
-
-        carry, a = gmpy2.f_divmod(mpz(public.hs), n)
-        inverse = gmpy2.invert(a, n)
-        base = (a, inverse, carry * inverse % n)
-        rows = []
-        for _ in range(-(-exponent_bits // window)):
-            row = [(mpz(1), mpz(1), mpz(0))]
-            for _ in range(2**window):
-                row.append(times(row[-1], base))
-            base = row.pop()
-            rows.append(tuple((a, t) for a, _, t in row))
-        return cls(public, window, tuple(rows), int(base[0] * (1 + n * base[2]) % public.n_squared))
+        shapes = [(w, v) for w in range(1, 11) for v in (1, 2, 4, 8, 16) if v << w <= _MAX_ENTRIES]
+        teeth, blocks = min(shapes, key=cost)
+        depth = -(-exponent_bits // (teeth * blocks))
+        n, n_squared = mpz(public.n), mpz(public.n_squared)
+        powers: list[mpz] = [mpz(public.hs)]
+        for _ in range(teeth * blocks):
+            powers.append(powmod(powers[-1], 1 << depth, n_squared))
+        tables = []
+        for j in range(blocks):
+            entries = [(mpz(1), mpz(1), mpz(0))]
+            for power in powers[j : teeth * blocks : blocks]:
+                tooth = _split(power, n)
+                entries += [_times(entry, tooth, n) for entry in entries]
+            tables.append(tuple((a, t) for a, _, t in entries))
+        return cls(public, teeth, depth, tuple(tables), int(powers[-1]))
 
     def power(self, exponent: int) -> int:
-        """hs^exponent mod n²; an exponent longer than the table is allowed and slower.
+        """hs^exponent mod n²; an exponent longer than the comb is allowed and slower.
 
         Raises:
             CryptoError: the exponent is negative.
@@ -290,20 +293,43 @@ class FixedBase:
         return self.times_message(exponent, 0)
 
     def times_message(self, exponent: int, message: int) -> int:
-        """(1+n)^message·hs^exponent mod n², the one formula behind ``encrypt`` and the proofs' commitments."""
+        """(1+n)^message·hs^exponent mod n², the one formula behind ``encrypt`` and the proofs' commitments.
+
+        Raises:
+            CryptoError: the exponent is negative.
+        """
         if exponent < 0:
             raise CryptoError("an encryption exponent is negative", help="Draw exponents with random_exponents.")
         n, n_squared = mpz(self.public.n), mpz(self.public.n_squared)
-        mask = (1 << self.window) - 1
-        product, sum_t, rest = mpz(1), mpz(message), exponent
-        for row in self.rows:
-            a, t = row[rest & mask]
-            product = product * a % n_squared
-            sum_t += t
-            rest >>= self.window
+        row = self.depth * len(self.tables)
+        rest, covered = divmod(exponent, 1 << (self.teeth * row))
+        bits = format(covered, f"0{self.teeth * row}b")
+        product, sum_t = mpz(1), mpz(0)
+        for level in range(self.depth):  # from the highest bit of every block
+            product = product * product % n_squared
+            sum_t *= 2
+            # In the string the highest block of a row comes first, and every row-th letter belongs to one column.
+            for j, table in enumerate(reversed(self.tables)):
+                a, t = table[int(bits[j * self.depth + level :: row], 2)]
+                product = product * a % n_squared
+                sum_t += t
         if rest:
             product = product * powmod(self.beyond, rest, n_squared) % n_squared
-        return int(product * (1 + n * (sum_t % n)) % n_squared)
+        return int(product * (1 + n * ((sum_t + message) % n)) % n_squared)
+
+
+def _split(unit: mpz, n: mpz) -> tuple[mpz, mpz, mpz]:
+    """(a, a^{−1} mod n, t) with unit = a·(1+n)^t mod n² and 0 < a < n."""
+    carry, a = gmpy2.f_divmod(unit, n)
+    inverse = gmpy2.invert(a, n)
+    return a, inverse, carry * inverse % n
+
+
+def _times(x: tuple[mpz, mpz, mpz], y: tuple[mpz, mpz, mpz], n: mpz) -> tuple[mpz, mpz, mpz]:
+    """The product of two split units: a·a' = b + k·n = b·(1+n)^{k/b} mod n²."""
+    carry, a = gmpy2.f_divmod(x[0] * y[0], n)
+    inverse = x[1] * y[1] % n
+    return a, inverse, (x[2] + y[2] + carry * inverse) % n
 
 
 def encrypt(public: PublicKey, table: FixedBase, message: int, exponent: int) -> int:

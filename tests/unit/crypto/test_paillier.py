@@ -130,9 +130,11 @@ def test_every_table_gives_the_same_powers_even_past_its_length(public: PublicKe
         assert table.power(exponent) == pow(public.hs, exponent, public.n_squared)
 
 
-def test_more_work_makes_a_wider_table(public: PublicKey) -> None:
-    widths = [FixedBase.for_work(public, 100, count).window for count in (1, 50, 2000)]
-    assert widths == sorted(set(widths))
+def test_more_work_makes_a_larger_table_within_bounds(public: PublicKey) -> None:
+    tables = [FixedBase.for_work(public, 400, count).tables for count in (1, 50, 10**6)]
+    sizes = [sum(map(len, table)) for table in tables]
+    assert sizes == sorted(set(sizes))
+    assert sizes[-1] <= 4096
 
 
 def test_a_table_survives_the_way_into_another_process(table: FixedBase) -> None:
