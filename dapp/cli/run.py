@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -25,6 +26,8 @@ PAPER = (
     "local_steps=100",
 )
 """What BlockDeepNet's §5 fixes: the network, Eq. 3, ten equal disjoint subsets, λ; and how long to learn here."""
+BESIDE = ("edges=2",)
+"""Beside an edge that cheats, an honest one, which closes the round."""
 
 
 @click.command(cls=SettingsCommand)
@@ -57,8 +60,9 @@ def demo(
     """Ten devices learn MNIST together on this machine, every update encrypted, every step on a chain."""
     from dapp.settings import load
 
+    presets = [*(PAPER if paper else ()), *(BESIDE if cheat in ("edge", "opener") else ())]
     flags = _flags(strategy=strategy, name=name, workers=workers)
-    settings = load(None, os.environ, [*(PAPER if paper else ()), *flags, *changes])
+    settings = load(None, os.environ, [*presets, *flags, *changes])
     if paper:
         _explain(settings)
     _simulate(settings, runs, drop=drop, cheat=cheat, plain=plain)
@@ -74,22 +78,11 @@ def run(
     from dapp.settings import load
 
     settings = load(project / "task.toml", os.environ, [*_flags(name=name, workers=workers), *changes])
-    _simulate(located(settings, project), runs, drop=0, cheat=None, plain=plain)
+    _simulate(settings, runs, project=project, plain=plain)
 
 
 def _flags(**given: str | int | None) -> list[str]:
     return [f"{key}={value}" for key, value in given.items() if value is not None]
-
-
-def located(settings: Settings, project: Path) -> Settings:
-    """The settings with ``file.py:Name`` seen from here, not from the project's folder."""
-
-    def seen(reference: str) -> str:
-        file, colon, name = reference.rpartition(":")
-        return f"{project / file}:{name}" if colon else reference
-
-    learning = replace(settings.learning, model=seen(settings.learning.model), data=seen(settings.learning.data))
-    return replace(settings, learning=learning)
 
 
 def departures(learning: Learning) -> list[tuple[str, str]]:
@@ -138,38 +131,33 @@ def _explain(settings: Settings) -> None:
     console.print()
 
 
-def _simulate(settings: Settings, runs: Path, *, drop: int, cheat: str | None, plain: bool) -> None:
+def _simulate(
+    settings: Settings, runs: Path, *, project: Path | None = None, drop: int = 0, cheat: str | None = None, plain: bool
+) -> None:
     from dapp.report.progress import Step
 
+    began = time.perf_counter()
     if drop >= settings.devices:
         raise SettingsError(
             f"--drop {drop}: there are only {settings.devices} devices", help="leave some, or set -c devices=N"
         )
-    folder = claimed(runs, settings.name)
+    folder = unused(runs, settings.name)
     settings = replace(settings, name=folder.name)
     try:
         with terminal(plain=plain) as listener:
             listener.on(Step("loading torch, web3 and the embedded chain"))
             from dapp import simulation
 
-            simulation.run(settings, folder, listener, simulation.Scenario(drop=drop, cheat=cheat))
+            scenario = simulation.Scenario(drop=drop, cheat=cheat)
+            simulation.run(settings, folder, listener, scenario, project=project, began=began)
     except BaseException:
-        if any(folder.iterdir()):
+        if folder.exists():
             click.echo(f"what there was is in {folder}", err=True)
-        else:
-            folder.rmdir()
         raise
     click.echo(f"\nreport   {folder / 'report.html'}\ncheck it cairn verify {folder}")
 
 
-def claimed(runs: Path, name: str) -> Path:
-    """A new folder for a run; an earlier run of that name keeps its own: demo, demo-2, demo-3."""
-    runs.mkdir(parents=True, exist_ok=True)
-    for number in count(1):
-        folder = runs / (name if number == 1 else f"{name}-{number}")
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            continue
-        return folder
-    raise AssertionError("count() never ends")
+def unused(runs: Path, name: str) -> Path:
+    """Where a run goes; an earlier run of its name keeps its own folder: demo, demo-2, demo-3."""
+    folders = (runs / (name if number == 1 else f"{name}-{number}") for number in count(1))
+    return next(folder for folder in folders if not folder.exists())

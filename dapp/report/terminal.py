@@ -135,8 +135,10 @@ def show(console: Console, report: Report) -> None:
     for row in _side_by_side(blocks, console.width):
         console.print()
         console.print(Text("\n".join(row)), soft_wrap=True)
+    if report.warnings:
+        console.print()
     for warning in report.warnings:
-        console.print(Text(f"\nnote: {warning}", "yellow"))
+        console.print(Text(f"note: {warning}", "yellow"))
 
 
 def show_tree(console: Console, report: Report) -> None:

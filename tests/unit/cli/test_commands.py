@@ -6,7 +6,6 @@ The commands that run a simulation or an audit are given a stand-in for it here:
 from __future__ import annotations
 
 import errno
-import importlib.util
 import json
 import re
 import subprocess
@@ -24,9 +23,10 @@ import dapp
 from dapp.cli.bench import flat
 from dapp.cli.cairn import MEANING, main
 from dapp.cli.new import project
-from dapp.cli.run import claimed, departures, located
+from dapp.cli.run import departures, unused
+from dapp.device.project import data_sets, template
 from dapp.errors import AuditError, ExitCode, LearningError, SettingsError
-from dapp.learning import data, models
+from dapp.learning import models
 from dapp.report.progress import Fault, Finished, Listener, RoundDone
 from dapp.report.schema import Report
 from dapp.settings import load
@@ -61,9 +61,12 @@ def simulated(monkeypatch: pytest.MonkeyPatch) -> list[SimpleNamespace]:
     """What ``dapp.simulation.run`` was asked for; it tells the sample's progress."""
     asked: list[SimpleNamespace] = []
 
-    def run(settings: Any, folder: Path, listener: Listener, scenario: Any) -> Report:
-        asked.append(SimpleNamespace(settings=settings, folder=folder, scenario=scenario))
+    def run(
+        settings: Any, folder: Path, listener: Listener, scenario: Any, *, project: Path | None, began: float
+    ) -> Report:
+        asked.append(SimpleNamespace(settings=settings, folder=folder, scenario=scenario, project=project))
         report = sample_report()
+        folder.mkdir(parents=True)
         (folder / "report.json").write_text(report.to_json())
         for done in report.rounds:
             listener.on(RoundDone(done))
@@ -77,8 +80,9 @@ def simulated(monkeypatch: pytest.MonkeyPatch) -> list[SimpleNamespace]:
 def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException, *, after: bool = False) -> None:
     """Makes every run end with ``error``, before or after it wrote something."""
 
-    def run(settings: Any, folder: Path, listener: Listener, scenario: Any) -> Report:
+    def run(settings: Any, folder: Path, listener: Listener, scenario: Any, **_: Any) -> Report:
         if after:
+            folder.mkdir(parents=True)
             (folder / "report.json").write_text("{}")
         raise error
 
@@ -157,7 +161,7 @@ def test_a_run_that_wrote_nothing_leaves_no_folder(cairn: Run, monkeypatch: pyte
     failing(monkeypatch, LearningError("no such model", help="make one"))
     ended = cairn("demo", "--plain")
     assert (ended.code, ended.err) == (ExitCode.LEARNING, "error: no such model\nhelp: make one\n")
-    assert list(Path("runs").iterdir()) == []
+    assert not Path("runs").exists()
 
 
 # --- demo and run
@@ -220,22 +224,25 @@ def test_devices_that_are_not_there_cannot_be_dropped(cairn: Run) -> None:
 
 
 def test_a_second_run_of_a_name_leaves_the_first_alone(tmp_path: Path) -> None:
-    assert [claimed(tmp_path, "demo").name for _ in range(3)] == ["demo", "demo-2", "demo-3"]
+    for name in ("demo", "demo-2", "demo-3"):
+        assert unused(tmp_path, "demo") == tmp_path / name
+        (tmp_path / name).mkdir()
 
 
 def test_a_project_runs_from_anywhere(cairn: Run, simulated: list[SimpleNamespace]) -> None:
     assert cairn("new", "mine/task").code == ExitCode.OK
     assert cairn("run", "mine/task", "-c", "rounds=2").code == ExitCode.OK
-    settings = simulated[0].settings
-    assert settings.learning.model == "mine/task/model.py:Model"
-    assert settings.learning.data == "mine/task/data.py:dataset"
-    assert settings.learning.rounds == 2
+    assert simulated[0].project == Path("mine/task")
+    assert simulated[0].settings.learning.rounds == 2
     assert simulated[0].folder == Path("runs/task")
 
 
-def test_what_is_chosen_by_name_is_not_looked_for_in_the_project() -> None:
-    settings = load(None, {}, [])
-    assert located(settings, Path("mine")) == settings
+@pytest.mark.parametrize("cheat", ["edge", "opener"])
+def test_beside_a_cheating_edge_there_is_an_honest_one(
+    cairn: Run, simulated: list[SimpleNamespace], cheat: str
+) -> None:
+    assert cairn("demo", "--cheat", cheat).code == ExitCode.OK
+    assert simulated[0].settings.edges == 2
 
 
 def test_a_folder_without_a_task_is_refused_with_the_way_out(cairn: Run) -> None:
@@ -257,22 +264,12 @@ def test_a_new_project_is_one_that_the_loaders_take(cairn: Run) -> None:
         "model.py:Model",
         "data.py:dataset",
     )
-    train, test = data.user_dataset(loaded(Path("my-task/data.py")))
-    model = models.create(models.user_model(loaded(Path("my-task/model.py"))), seed=0)
+    model = template(settings.learning.model, "my-task", seed=0)
     network = models.Network(model)
-    for part in (train, test):
+    for part in data_sets(settings.learning.data, "my-task"):
         network.check(torch.from_numpy(models.flatten(model)), part)
     assert f"{network.size:,}" in Path("my-task/model.py").read_text()
     assert len(Path("my-task/README.md").read_text().splitlines()) <= 10
-
-
-def loaded(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_new_writes_over_nothing(cairn: Run) -> None:

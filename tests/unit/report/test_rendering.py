@@ -8,7 +8,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -198,6 +198,7 @@ def test_the_last_tables_keep_to_the_width(width: int) -> None:
     assert max(map(len, drawn(REPORT, width).splitlines())) <= width
 
 
+@settings(deadline=None)
 @given(
     st.integers(2, 12).flatmap(
         lambda columns: st.builds(
