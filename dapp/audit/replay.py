@@ -1,0 +1,183 @@
+"""Replays a run's transactions under the contracts' rules, and compares the events that they must have caused with
+those that the file says they caused: signatures, deadlines, headers, seats, votes and payments, all in one walk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dapp.audit.rules import RULES
+from dapp.audit.world import Call, World, differences, shown
+from dapp.chain.codec import abi, decode_arguments
+from dapp.chain.facts import ChainFacts, TransactionFacts
+from dapp.errors import AuditError, CairnError, ChainError
+from dapp.protocol import events as ev
+from dapp.protocol.view import View
+from dapp.types import TaskId
+
+CONTRACTS = {
+    "learning": "Learning",
+    "mining": "Mining",
+    "verification": "Verification",
+    "escrow": "Escrow",
+    "seed": "PrevrandaoSeed",
+}
+"""Contracts by their role in a deployment."""
+
+CHECK_OF: dict[type[ev.Event], str] = {
+    ev.TaskCreated: "terms",
+    ev.DeviceEnrolled: "enrolments",
+    ev.EnrolmentSkipped: "enrolments",
+    ev.RoundOpened: "headers",
+    ev.RoundClosed: "headers",
+    ev.TaskEnded: "headers",
+    ev.UpdateCommitted: "commits",
+    ev.UpdateSkipped: "commits",
+    ev.UpdatesAttested: "attestations",
+    ev.MessageSkipped: "attestations",
+    ev.SetIncluded: "attestations",
+    ev.AggregateSealed: "candidates",
+    ev.AggregateOpened: "candidates",
+    ev.CandidateDisplaced: "candidates",
+    ev.SharePosted: "shares",
+    ev.OpeningPosted: "openings",
+    ev.SeedRequested: "seeds",
+    ev.SeedProven: "seeds",
+    ev.MemberJoined: "seats",
+    ev.MemberActivated: "seats",
+    ev.MemberLeaving: "seats",
+    ev.PanelSummoned: "seats",
+    ev.VoteCommitted: "seats",
+    ev.VoteRevealed: "votes",
+    ev.PanelSettled: "votes",
+}
+"""What an event is evidence of; all others are of payments."""
+
+
+def replay(facts: ChainFacts) -> World:
+    """The contracts' state after all transactions.
+
+    Raises:
+        AuditError: the first event that the rules do not give, and each thing that they would not have let happen.
+    """
+    world = World(facts.deployment, facts.headers, View(_only_task(facts)))
+    _check_order(world, facts)
+    for transaction in facts.transactions:
+        _replay_one(world, transaction)
+    _check_books(world)
+    return world
+
+
+def _only_task(facts: ChainFacts) -> TaskId:
+    tasks = [event.task_id for event in facts.events() if isinstance(event, ev.TaskCreated)]
+    if len(tasks) != 1:
+        raise AuditError(
+            f"the events create {len(tasks)} tasks; a run has one",
+            help="The file of events was cut, or is of a deployment that several tasks share.",
+        )
+    return tasks[0]
+
+
+def _check_order(world: World, facts: ChainFacts) -> None:
+    """Transactions, logs and blocks come in the chain's order, and headers name their parents."""
+    place, now = (0, -1), 0
+    for transaction in facts.transactions:
+        if transaction.timestamp < now:
+            raise AuditError(f"transaction 0x{transaction.hash.hex()} is earlier than the one before it")
+        now = transaction.timestamp
+        for event in transaction.events:
+            if (event.block, event.log_index) <= place:
+                raise AuditError(f"log {event.log_index} of block {event.block} is not in the chain's order")
+            place = event.block, event.log_index
+            world.checks["facts"] += 1
+        world.checks["facts"] += 2  # its hash, and its signer
+    for number, header in facts.headers.items():
+        child = facts.headers.get(number + 1)
+        if child is not None and child.parent != header.hash:
+            raise AuditError(f"the header of block {number + 1} names another parent than the header of block {number}")
+        if child is not None and child.timestamp < header.timestamp:
+            raise AuditError(f"the header of block {number + 1} is earlier than that of block {number}")
+        world.checks["facts"] += 1
+
+
+def _replay_one(world: World, transaction: TransactionFacts) -> None:
+    world.call = call = _decoded(world, transaction)
+    found = iter(transaction.events)
+    world.upcoming = next(found, None)
+    for expected in _expected(world, call):
+        _compare(world, expected, world.upcoming)
+        assert world.upcoming is not None
+        world.fold(world.upcoming)
+        world.checks[CHECK_OF.get(type(expected), "payments")] += 1
+        world.upcoming = next(found, None)
+    if world.upcoming is not None:
+        world.refuse(f"the rules give no {type(world.upcoming).__name__} here")
+    funded = sum(event.amount for event in transaction.events if isinstance(event, ev.PotFunded))
+    world.require(funded == call.value, f"it sent {call.value:,} wei, and {funded:,} were booked")
+
+
+def _decoded(world: World, transaction: TransactionFacts) -> Call:
+    """A transaction as a call of one of the contracts.
+
+    Raises:
+        AuditError: it is none. A call by way of another contract cannot be followed from the calldata.
+    """
+    where = f"transaction 0x{transaction.hash.hex()} of 0x{transaction.sender.hex()}"
+    roles = {address: role for role, address in world.deployment.addresses().items()}
+    role = roles.get(transaction.to)  # type: ignore[call-overload]  # an address is bytes
+    if role is None:
+        raise AuditError(
+            f"{where} caused events of the contracts without having been sent to one of them",
+            help="Only direct calls can be audited from their calldata; run the task's parties without a go-between.",
+        )
+    contract = CONTRACTS[role]
+    entry = abi(contract).selectors.get(transaction.data[:4])
+    if entry is None:
+        raise AuditError(f"{where} calls no function of {contract}, and yet events are said to follow from it")
+    try:
+        args = decode_arguments(entry, transaction.data)
+    except ChainError as error:
+        raise AuditError(f"{where}: {error}") from error
+    return Call(
+        contract=contract,
+        function=entry.name,
+        args=args,
+        sender=transaction.sender,
+        value=transaction.value,
+        hash=transaction.hash,
+        block=transaction.block,
+        now=transaction.timestamp,
+    )
+
+
+def _expected(world: World, call: Call) -> Iterator[ev.Event]:
+    """The events that a call must cause."""
+    rule = RULES.get(f"{call.contract}.{call.function}")
+    if rule is None:
+        world.refuse("this function causes no event")
+    try:
+        yield from rule(world, call)
+    except AuditError:
+        raise
+    except CairnError as error:  # a hash or an encoding that does not take what the calldata says
+        world.refuse(str(error))
+
+
+def _compare(world: World, expected: ev.Event, found: ev.Event | None) -> None:
+    must = type(expected).__name__
+    if found is None:
+        world.refuse(f"the rules give a {must}, which is missing")
+    if type(found) is not type(expected):
+        world.refuse(f"the events say {type(found).__name__} where the rules give {must}")
+    if differs := differences(expected, found):
+        world.refuse(f"in {must} {'; '.join(differs)}")
+
+
+def _check_books(world: World) -> None:
+    """What came in is what went out and what is held."""
+    pots, credits = sum(world.pots.values()), sum(world.credits.values())
+    if world.received != pots + credits + world.withdrawn:
+        raise AuditError(
+            f"the escrow took in {shown(world.received)} wei, holds {shown(pots + credits)} and paid out "
+            f"{shown(world.withdrawn)}: the books do not balance"
+        )
+    world.checks["payments"] += 1
