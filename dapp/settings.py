@@ -153,7 +153,7 @@ class Encoding:
 
     bits: int = _setting(16, "q: bits of one encoded weight.", least=2, most=32)
     clip: float = _setting(
-        0.25,
+        1.0,
         "B: values are clipped to ±B before they are encoded; clipped values are counted.",
         least=1e-9,
         most=1_000_000,
