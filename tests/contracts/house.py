@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from evm import ETHER, Contract, Evm, Refused, Sent, artifact
+from evm import ETHER, Contract, Evm, Sent
 
 from dapp.chain.keys import Account
 from dapp.crypto import merkle

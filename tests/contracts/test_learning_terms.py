@@ -87,8 +87,12 @@ def test_terms_at_their_bounds_are_taken(house: House, group: str, values: dict[
 
 @pytest.mark.parametrize(
     ("weighting", "largest", "slot_bits"),
-    [(Weighting.EDGE, {"max_weight": 4096}, 16 + 12), (Weighting.EDGE, {"max_weight": 4097}, 16 + 13)]
-    + [(Weighting.DEVICE, {"max_devices": 16}, 16 + 4), (Weighting.DEVICE, {"max_devices": 17}, 16 + 5)],
+    [
+        (Weighting.EDGE, {"max_weight": 4096}, 16 + 12),
+        (Weighting.EDGE, {"max_weight": 4097}, 16 + 13),
+        (Weighting.DEVICE, {"max_devices": 16}, 16 + 4),
+        (Weighting.DEVICE, {"max_devices": 17}, 16 + 5),
+    ],
 )
 def test_the_slots_must_fit_below_the_modulus(
     house: House, weighting: Weighting, largest: dict[str, int], slot_bits: int
