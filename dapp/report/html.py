@@ -17,7 +17,7 @@ def page(report: Report) -> str:
     template = environment.from_string((files("dapp.report") / "template.html.j2").read_text(encoding="utf-8"))
     return template.render(
         report=report,
-        who=summary.who,
+        faults=summary.faults(report),
         headline=summary.headline(report),
         figures=summary.key_figures(report),
         plots=_plots(report),

@@ -69,6 +69,23 @@ def short(name: str) -> str:
     return name if len(name) <= 20 else f"{name[:10]}…{name[-6:]}"
 
 
+def named(names: Sequence[str]) -> str:
+    """The names, or how many more where they would fill the line."""
+    return ", ".join(names) if len(names) <= 4 else f"{', '.join(names[:3])} and {len(names) - 3} more"
+
+
+def faults(report: Report) -> list[tuple[str, str, str]]:
+    """(round, who, what) of all faults; those of whom the same is said share a line."""
+    groups: dict[tuple[int | None, str], list[str]] = {}
+    for fault in report.faults:
+        names = groups.setdefault((fault.round, fault.what), [])
+        if (name := who(fault.role, fault.name)) not in names:
+            names.append(name)
+    return [
+        ("" if number is None else f"round {number}: ", named(names), what) for (number, what), names in groups.items()
+    ]
+
+
 def who(role: str, name: str) -> str:
     """A name that says its role: "edge Ada", but "edge-0"."""
     return name if name.startswith(role) else f"{role} {name}"

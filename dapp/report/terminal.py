@@ -44,6 +44,7 @@ class Terminal:
         self._console = console
         self._plain = plain or not console.is_terminal or console.is_dumb_terminal
         self._doing: dict[Role, dict[str, str]] = {role: {} for role in ROLES}
+        self._told: set[tuple[int | None, str]] = set()
         self._now = self._step = ""
         self._began = self._since = time.monotonic()
         self._live = Live(
@@ -75,9 +76,12 @@ class Terminal:
                     names.pop(name, None)
             case RoundDone(done):
                 self._console.print(_tree(summary.round_tree(done), depth=1))
-            case Fault(number, role, name, what):
+            case Fault(number, role, name, what) if (number, what) not in self._told:
+                self._told.add((number, what))
                 where = "" if number is None else f"round {number}: "
                 self._line(Text(f"! {where}{summary.who(role, name)} {what}", "yellow"))
+            case Fault():
+                pass  # what others have said already; the report has them all
             case Finished(report):
                 self._turn("")
                 self._live.stop()
@@ -110,7 +114,7 @@ class Terminal:
         busy.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
         for role in ROLES:
             for names, what in _alike(self._doing[role].copy()):
-                busy.add_row(f"  {role}", f"{_named(names)}: {what}")
+                busy.add_row(f"  {role}", f"{summary.named(names)}: {what}")
         return Group(head, busy)
 
 
@@ -120,11 +124,6 @@ def _alike(doing: dict[str, str]) -> Iterable[tuple[list[str], str]]:
     for name, what in doing.items():
         groups.setdefault(what, []).append(name)
     return [(names, what) for what, names in groups.items()]
-
-
-def _named(names: list[str]) -> str:
-    """ "device-0, device-1" and so on, or how many where the names would fill the line."""
-    return ", ".join(names) if len(names) <= 4 else f"{', '.join(names[:3])} and {len(names) - 3} more"
 
 
 def show(console: Console, report: Report) -> None:
@@ -145,6 +144,8 @@ def show_tree(console: Console, report: Report) -> None:
     """Everything that happened in the rounds."""
     for done in report.rounds:
         console.print(_tree(summary.round_tree(done)))
+    for where, names, what in summary.faults(report):
+        console.print(Text(f"! {where}{names} {what}", "yellow"))
 
 
 def _tree(node: Node, depth: int | None = None) -> Tree:

@@ -226,6 +226,18 @@ def test_a_round_is_inspected_down_to_every_payment() -> None:
     assert out.getvalue().count(" for data") == sum(p.reason == "data" for p in payments)
 
 
+def test_what_several_say_is_drawn_once_and_listed_with_their_names() -> None:
+    said = tuple(Fault(1, "holder", f"holder {k}", "refused device 8") for k in range(6))
+    console = Console(file=io.StringIO(), width=90)
+    with Terminal(console) as terminal:
+        for fault in said:
+            terminal.on(fault)
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue() == "! round 1: holder 0 refused device 8\n"
+    names = "holder 0, holder 1, holder 2 and 3 more"
+    assert summary.faults(replace(REPORT, faults=said)) == [("round 1: ", names, "refused device 8")]
+
+
 # --- words
 
 
