@@ -61,7 +61,7 @@ class Client:
             ContractError: the contract refuses it.
         """
         try:
-            return self.node.call(Message(sender, call.to, call.data, call.value))
+            return self.node.call(Message(sender, call.to, call.data, Wei(call.value)))
         except Reverted as revert:
             raise contract_error(str(call), revert.data) from None
 
@@ -122,9 +122,9 @@ class Client:
         try:
             for account, call in calls:
                 nonce = self.nonce(account.address)
-                message = Message(account.address, call.to, call.data, call.value)
+                message = Message(account.address, call.to, call.data, Wei(call.value))
                 gas = self.node.gas_limit(message)
-                fields = Transaction(self.chain_id, nonce, tip, cap, gas, call.to, call.value, call.data)
+                fields = Transaction(self.chain_id, nonce, tip, cap, gas, call.to, Wei(call.value), call.data)
                 raws.append(account.sign(fields))
                 self._nonces[account.address] = nonce + 1
             return self.node.send_all(raws)

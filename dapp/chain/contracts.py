@@ -41,13 +41,13 @@ from dapp.types import Address, Digest, TaskId, Wei
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A transaction that nobody signed yet: ``client.send(account, call)`` does."""
+    """A transaction that nobody signed yet: ``client.send(account, call)`` does. ``value`` in wei."""
 
     contract: str
     function: str
     to: bytes
     data: bytes
-    value: Wei = Wei(0)  # noqa: RUF009  # a NewType of an immutable
+    value: int = 0
 
     def __str__(self) -> str:
         return f"{self.contract}.{self.function}"
@@ -86,7 +86,7 @@ class Contract:
 
     def _call(self, function: str, *arguments: Any, value: int = 0) -> Call:
         data = encode_call(self.abi.functions[function], [_plain(argument) for argument in arguments])
-        return Call(self.name, function, self.address, data, Wei(value))
+        return Call(self.name, function, self.address, data, value)
 
     def _values(self, function: str, *arguments: Any) -> tuple[Any, ...]:
         data = self._reader.read(self._call(function, *arguments))

@@ -9,7 +9,6 @@ from dapp.chain.codec import abi
 from dapp.chain.contracts import Contracts, Deployment
 from dapp.chain.keys import Account, created_address
 from dapp.errors import Fatal
-from dapp.types import Wei
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +22,14 @@ class Parameters:
         cool_down: seconds that a leaving verifier's stake stays bound; no shorter than any panel stays open.
         min_eligible: verifiers without whom no panel is drawn.
         min_key_bits: smallest threshold key that a task may name; under 2,048 for tests only.
-        seed_delay: blocks from a request to the block that gives the seed.
+        seed_delay: blocks from a request to the block that gives the seed. Two where nobody gains by withholding a
+            block; 132 (four epochs and a little, EIP-4399) where validators could.
     """
 
-    stake: Wei
-    slash: Wei
-    activation_delay: int
-    cool_down: int
+    stake: int = 50 * 10**15
+    slash: int = 10 * 10**15
+    activation_delay: int = 24 * 3600
+    cool_down: int = 7 * 24 * 3600
     min_eligible: int = 3
     min_key_bits: int = 2048
     seed_delay: int = 2

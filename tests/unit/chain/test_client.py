@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dapp.chain.client import Client
+from dapp.chain.client import Client, Receipt
 from dapp.chain.codec import abi, encode_call
 from dapp.chain.contracts import Call, Escrow
 from dapp.chain.errors import ContractError, contract_error
@@ -126,6 +126,21 @@ def test_a_refused_transaction_does_not_stop_the_next(world: World) -> None:
         with pytest.raises(ContractError, match="nothing is owed"):
             world.client.send(account, world.contracts.escrow.withdraw())
     world.client.send(account, world.contracts.escrow.fund(b"p" * 32, 1))
+
+
+def test_calls_sent_together_share_a_block_and_are_refused_one_by_one(world: World) -> None:
+    fund, withdraw = world.contracts.escrow.fund(b"p" * 32, 1), world.contracts.escrow.withdraw()
+    alone = world.client.send(world.accounts[3], fund)
+    calls = [(world.accounts[3], fund), (world.accounts[4], withdraw), (world.accounts[3], fund)]
+    first, refused, last = world.client.send_all(calls)
+    assert isinstance(first, Receipt)
+    assert isinstance(last, Receipt)
+    assert isinstance(refused, ContractError)
+    assert refused.error == "EscrowNothingOwed"
+    assert first.block == last.block == alone.block + 1 == world.chain.head().number
+    assert [event.log_index for receipt in (first, last) for event in receipt.events] == [0, 1]
+    assert first.gas_used == last.gas_used < alone.gas_used, "the first fill of a pot costs more"
+    assert world.contracts.escrow.pot_of(b"p" * 32) == 3
 
 
 def test_a_nonce_used_elsewhere_is_asked_for_anew(world: World) -> None:
