@@ -1,4 +1,4 @@
-"""The embedded chain: py-evm in this process, on prague, a block for every transaction, time at the caller's will.
+"""The embedded chain: py-evm in this process, on prague, a block for every sending, time at the caller's will.
 
 What differs from a public network is that nobody else is there: blocks come when a transaction or a time is given.
 What does not differ: the same bytecode, gas and signatures; every block's prevrandao is fresh (derived from a seed, so
@@ -216,7 +216,7 @@ class Devnet:
         return Snapshot(len(self._headers) - 1, len(self._logs))
 
     def revert(self, snapshot: Snapshot) -> None:
-        """Forgets all blocks after the snapshot. Clients must be made anew: theirs remember nonces."""
+        """Forgets all blocks after the snapshot. Clients find out by their nonces, which no longer fit."""
         del self._headers[snapshot.block + 1 :]
         del self._logs[snapshot.log_count :]
         del self._first_log[snapshot.block + 2 :]
