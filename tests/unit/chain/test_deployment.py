@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from dapp.chain.codec import Abi
 from dapp.chain.contracts import Contracts, Deployment
 from dapp.chain.deploy import check_wiring, deploy
 from dapp.chain.errors import ContractError
@@ -13,6 +16,8 @@ from dapp.errors import Fatal
 from dapp.types import Wei
 
 from .world import PARAMETERS, World
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_contracts_read_one_another_back_and_say_their_version(world: World) -> None:
@@ -37,6 +42,13 @@ def test_contracts_of_two_deployments_are_not_taken_for_one(world: World) -> Non
     mixed = replace(world.contracts.deployment, escrow=other.escrow)
     with pytest.raises(Fatal, match=r"Escrow\.LEARNING is 0x"):
         check_wiring(Contracts(world.client, mixed))
+
+
+def test_another_source_of_seeds_can_take_the_place_of_prevrandao(world: World) -> None:
+    artifact = ROOT / "tests" / "contracts" / "artifacts" / "FixedSeed.json"
+    code = Abi.from_artifact(json.loads(artifact.read_text())).creation_code(42, True)
+    contracts = deploy(world.client, world.accounts[0], PARAMETERS, seed_code=code)
+    assert contracts.verification.immutable("SEED") == contracts.seed.address
 
 
 def test_a_parameter_out_of_bounds_is_named(world: World) -> None:
