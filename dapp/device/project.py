@@ -72,5 +72,7 @@ def _module(path: str) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise LearningError(f"{path} fails: {type(error).__name__}: {error}", help="run it with python to see") from error
+        raise LearningError(
+            f"{path} fails: {type(error).__name__}: {error}", help="run it with python to see"
+        ) from error
     return module

@@ -41,9 +41,7 @@ def chores(facts: Facts, view: View, wait_for: int) -> Iterator[Chore]:
         yield from _within(facts, view.terms, round_)
 
 
-def _between_rounds(
-    facts: Facts, view: View, terms: Terms, last: RoundView | None, wait_for: int
-) -> Iterator[Chore]:
+def _between_rounds(facts: Facts, view: View, terms: Terms, last: RoundView | None, wait_for: int) -> Iterator[Chore]:
     since = last.closed_at if last else 0
     number = len(view.rounds)
     if number >= terms.learning.max_rounds or (last is not None and last.outcome == Outcome.CONVERGED):
@@ -67,7 +65,7 @@ def _within(facts: Facts, terms: Terms, round_: RoundView) -> Iterator[Chore]:
     elif not round_.opened_candidates:
         yield Chore(ends.open_end, close)
     elif round_.verdict is not None:
-        yield Chore(0, close)
+        yield Chore(round_.verdict.settled_at, close)
     else:
         yield from _vote(facts, terms, round_)
 
@@ -84,7 +82,7 @@ def _vote(facts: Facts, terms: Terms, round_: RoundView) -> Iterator[Chore]:
     case = (facts.mining, round_.key)
     if panel is None or panel.settled == Status.UNDECIDED:
         attempt = len(round_.panels)
-        since = slate_ready(round_, terms)
+        since = slate_ready(round_, terms) if panel is None else panel.settled_at
         if attempt < ATTEMPTS:
             summon = Transact(("summon", number, attempt), "verification", "summon", (*case, attempt))
             yield Chore(since, summon)
@@ -93,7 +91,7 @@ def _vote(facts: Facts, terms: Terms, round_: RoundView) -> Iterator[Chore]:
     settle = Transact(("settle", number, panel.attempt), "verification", "settle", (*case, panel.attempt))
     if not panel.seeded_at:
         prove = ProveSeed(("prove", number, panel.attempt), case, panel.attempt, panel.seed_block)
-        yield Chore(0, prove, block=panel.seed_block + 1)
+        yield Chore(panel.summoned_at, prove, block=panel.seed_block + 1)
         yield Chore(seed_end + 1, settle)
     else:
         yield Chore(reveal_end, settle)
@@ -114,8 +112,9 @@ def _payments(facts: Facts, round_: RoundView) -> Iterator[Chore]:
         for relay in sorted({c.relay for c in round_.included_commits if c.relay != c.device}):
             if ("relay", facts.learning + relay) not in round_.paid:
                 yield claim("pay relay", "learning", "claim_relay_pay_for", relay)
-        brought = (*round_.attestations.values(), *round_.shares.values())
-        for relay in sorted({m.relay for m in brought if m.relay != m.who}):
+        brought = {(a.relay, a.who) for a in round_.attestations.values()}
+        brought |= {(s.relay, s.who) for s in round_.shares.values()}
+        for relay in sorted({relay for relay, who in brought if relay != who}):
             if ("relay", facts.mining + relay) not in round_.paid:
                 yield claim("pay relay of holders", "mining", "claim_relay_pay_for", relay)
         used = round_.right_opening or (round_.openings[0] if round_.outcome == Outcome.ABANDONED else None)
@@ -150,7 +149,9 @@ def _panel_payments(facts: Facts, round_: RoundView, panel: Panel) -> Iterator[C
             slash = Transact(("slash", round_.number, panel.attempt, seat), "verification", "slash_silent", args)
             yield Chore(round_.closed_at, slash)
         elif panel.settled != Status.DECIDED or not contradicts(panel, seat):
-            pay = Transact(("pay voter", round_.number, panel.attempt, seat), "verification", "claim_voter_pay_for", args)
+            pay = Transact(
+                ("pay voter", round_.number, panel.attempt, seat), "verification", "claim_voter_pay_for", args
+            )
             yield Chore(round_.closed_at, pay)
 
 
@@ -170,5 +171,5 @@ def _withdrawals(view: View) -> Iterator[Chore]:
     """Everybody's credit, sent to its owner once the task is over."""
     for owner, credit in view.credits.items():
         if credit:
-            effect = Transact(("withdraw", owner.hex(), credit), "escrow", "withdraw_for", (owner,))
-            yield Chore(0, effect)
+            effect = Transact(("withdraw", owner.hex(), str(credit)), "escrow", "withdraw_for", (owner,))
+            yield Chore(view.ended_at, effect)

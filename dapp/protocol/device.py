@@ -69,7 +69,7 @@ def _due(state: DeviceState, now: int) -> Iterator[Effect]:
         if state.model == current.base and (current.kind == RoundKind.GRADIENT or state.gradient == view.gradient):
             yield Work(("train", number), state.training.job(current, me, state.gradient))
         elif state.refused:
-            reason = next(reversed(state.refused.values()))
+            reason = state.refused[max(state.refused)]
             yield Notice(("sit out", number), f"sits out: it did not take up the model this round builds on ({reason})")
         if made is not None and me.index not in current.commits:
             yield Hand(("commit", number), _commit(state, number, made, ends.commit_end))
@@ -93,7 +93,8 @@ def _commit(state: DeviceState, number: int, made: UpdateMade, deadline: int) ->
 
 def _examine(state: DeviceState, round_: RoundView) -> Examine:
     winner, opening = round_.winner, round_.right_opening
-    assert winner is not None and opening is not None, "an accepted round has a winner and an opening"
+    assert winner is not None, "an accepted round has a winner"
+    assert opening is not None, "an accepted round has a right opening"
     return Examine(state.facts, judged_sum(state.view, round_), (winner,), (opening,))
 
 

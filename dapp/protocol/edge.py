@@ -230,7 +230,16 @@ def _seal(state: EdgeState, round_: RoundView) -> Iterator[Effect]:
     blob = made.blob
     salt = _salt(state, number)
     seal = aggregate_seal(
-        facts.chain_id, facts.mining, facts.task_id, number, state.me, blob.digest, blob.size, made.root, made.nonce, salt
+        facts.chain_id,
+        facts.mining,
+        facts.task_id,
+        number,
+        state.me,
+        blob.digest,
+        blob.size,
+        made.root,
+        made.nonce,
+        salt,
     )
     args = (facts.task_id, number, seal, facts.terms.money.edge_bond)
     yield Transact(("seal", number), "mining", "seal_aggregate", args)

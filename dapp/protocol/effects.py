@@ -14,13 +14,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from dapp.crypto.typed_data import Message
+from dapp.crypto.typed_data import Attestation, ShareCommit, UpdateCommit
 from dapp.protocol.blobs import BlobRef
 from dapp.protocol.events import Event
 from dapp.types import Address, Digest
 
 Duty = tuple[str | int, ...]
 """What is to be done, once: ("commit", round), ("judge", round, attempt) …"""
+
+Relayed = UpdateCommit | Attestation | ShareCommit
+"""What devices and holders sign and hand in at an edge's door."""
 
 RandomBits = Callable[[int], int]
 """k → a uniform integer of k bits."""
@@ -90,7 +93,7 @@ class Failed:
 class Handed:
     """Somebody's signed message, handed in to be relayed."""
 
-    message: Message
+    message: Relayed
     signature: bytes
 
 
@@ -132,7 +135,7 @@ class Hand:
     """Sign a message with this role's key and hand it to an edge to relay."""
 
     duty: Duty
-    message: Message
+    message: Relayed
 
 
 @dataclass(frozen=True, slots=True)

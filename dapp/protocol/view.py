@@ -130,6 +130,7 @@ class Panel:
     all_revealed_at: int = 0
     votes: Mapping[int, Vote] = field(default_factory=dict)
     settled: Status | None = None
+    settled_at: int = 0
     quorum: Ballot = Ballot(0, 0, 0, 0)
     slashed: frozenset[int] = frozenset()
     paid: frozenset[int] = frozenset()
@@ -268,7 +269,7 @@ class RoundView:
         return now >= ends.publish_end and self.marked(terms).bit_count() < least
 
     def marked(self, terms: Terms) -> int:
-        """Bitmap of the devices that at least ``threshold`` holders marked: the included set, once attesting is over."""
+        """Bitmap of the devices that at least ``threshold`` holders marked: the set, once attesting is over."""
         counts: dict[int, int] = {}
         for attestation in self.attestations.values():
             for index in bits(attestation.mask):
@@ -314,11 +315,16 @@ class View:
     rounds: tuple[RoundView, ...] = ()
     model: BlobRef | None = None
     gradient: BlobRef | None = None
-    ended: bool = False
+    ended_at: int = 0
     members: tuple[Address, ...] = ()
     seed_blocks: Mapping[int, int] = field(default_factory=dict)
     seeds: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     credits: Mapping[Address, int] = field(default_factory=dict)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the task is over."""
+        return self.ended_at > 0
 
     @property
     def round(self) -> RoundView | None:
@@ -509,9 +515,7 @@ def _opening_posted(view: View, round_: RoundView, event: ev.OpeningPosted) -> R
 @_of_round
 def _closed(view: View, round_: RoundView, event: ev.RoundClosed) -> RoundView:
     result = BlobRef(event.result, event.result_size) if any(event.result) else None
-    return replace(
-        round_, outcome=event.outcome, result=result, header=event.header, closed_at=event.timestamp
-    )
+    return replace(round_, outcome=event.outcome, result=result, header=event.header, closed_at=event.timestamp)
 
 
 @_of_round
@@ -574,7 +578,7 @@ _RULES[ev.RoundClosed] = _closed_task
 
 @_folds
 def _ended(view: View, event: ev.TaskEnded) -> View:
-    return replace(view, ended=True) if event.task_id == view.task_id else view
+    return replace(view, ended_at=event.timestamp) if event.task_id == view.task_id else view
 
 
 @_folds
@@ -643,7 +647,7 @@ def _vote_revealed(view: View, panel: Panel, event: ev.VoteRevealed) -> Panel:
 
 @_of_panel
 def _settled(view: View, panel: Panel, event: ev.PanelSettled) -> Panel:
-    return replace(panel, settled=event.status, quorum=event.quorum)
+    return replace(panel, settled=event.status, settled_at=event.timestamp, quorum=event.quorum)
 
 
 @_of_panel

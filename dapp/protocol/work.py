@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,9 +112,15 @@ def update_context(facts: Facts, number: int, device: Address) -> bytes:
 
 
 @lru_cache(maxsize=4)
-def fixed_base(public: paillier.PublicKey, exponent_bits: int, count: int) -> paillier.FixedBase:
-    """The window table of a key, made once in a process."""
+def _fixed_base(public: paillier.PublicKey, exponent_bits: int, count: int) -> paillier.FixedBase:
     return paillier.FixedBase.for_work(public, exponent_bits, count)
+
+
+def key_table(facts: Facts) -> paillier.FixedBase:
+    """The table of the key's powers, made once in a process."""
+    positions = facts.terms.encoding.ciphertexts
+    public = facts.key.public
+    return _fixed_base(public, paillier.exponent_bits(public, facts.encoding.total_weight, positions), positions)
 
 
 def encode_values(
@@ -130,7 +137,13 @@ def encode_values(
 
 
 def encrypt_update(
-    facts: Facts, number: int, device: Address, values: NDArray[np.float64], loss: float, weight: int, random: RandomBits
+    facts: Facts,
+    number: int,
+    device: Address,
+    values: NDArray[np.float64],
+    loss: float,
+    weight: int,
+    random: RandomBits,
 ) -> tuple[bytes, bytes, int]:
     """Packs, encrypts and proves one update.
 
@@ -146,9 +159,9 @@ def encrypt_update(
     if len(messages) != expected:
         raise CryptoError(f"{len(values):,} values make {len(messages)} ciphertexts; the task's terms say {expected}")
     public = facts.key.public
-    bits_ = paillier.exponent_bits(public, facts.encoding.total_weight, expected)
-    table = fixed_base(public, bits_, expected)
-    exponents = paillier.random_exponents(bits_, expected, random)
+    table = key_table(facts)
+    bits = paillier.exponent_bits(public, facts.encoding.total_weight, expected)
+    exponents = paillier.random_exponents(bits, expected, random)
     ciphertexts = paillier.encrypt_many(public, table, messages, exponents)
     context = update_context(facts, number, device)
     proof = proofs.prove(public, table, messages, exponents, ciphertexts, context, random)
@@ -183,9 +196,9 @@ def check_update(facts: Facts, number: int, commit: Commit, data: bytes) -> None
     blob, ciphertexts = read_update(facts, number, commit, data)
     if merkle.ciphertext_root(public, blob.ciphertexts) != commit.root:
         raise BlobError("its ciphertexts do not have the Merkle root that was committed")
-    paillier.check_ciphertexts(public, ciphertexts)
     proof = proofs.PlaintextProof.from_bytes(public, blob.proof)
-    proofs.verify(public, ciphertexts, proof, update_context(facts, number, commit.device))
+    context = update_context(facts, number, commit.device)
+    proofs.verify(public, ciphertexts, proof, context, table=key_table(facts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -437,7 +450,7 @@ class OpenSum:
         cuts = [len(total) * i // count for i in range(count + 1)]
         return tuple(
             Part(self.facts, tuple(total[a:b]), {i: tuple(s[a:b]) for i, s in shares.items()})
-            for a, b in zip(cuts, cuts[1:], strict=False)
+            for a, b in pairwise(cuts)
             if a < b
         )
 
@@ -471,7 +484,9 @@ class OpenSum:
             if content is None:
                 continue  # a share that is not to be had is not used, and not paid
             try:
-                numbers = split(ShareBlob.decode(content).shares, public.n_bytes, count, f"holder {share.holder}'s share")
+                numbers = split(
+                    ShareBlob.decode(content).shares, public.n_bytes, count, f"holder {share.holder}'s share"
+                )
             except BlobError:
                 continue
             shares[share.holder + 1] = numbers

@@ -11,7 +11,7 @@ from dapp.chain.client import Client
 from dapp.chain.contracts import Contracts
 from dapp.chain.keys import Account
 from dapp.crypto import cid
-from dapp.crypto.typed_data import Domain, Message, UpdateCommit
+from dapp.crypto.typed_data import Domain, UpdateCommit
 from dapp.errors import BlobError, BlobUnavailable, ChainError
 from dapp.protocol.blobs import BlobRef
 from dapp.protocol.effects import (
@@ -26,6 +26,7 @@ from dapp.protocol.effects import (
     Pin,
     ProveSeed,
     Publish,
+    Relayed,
     Transact,
     Unpin,
     Wake,
@@ -41,10 +42,6 @@ Step = Callable[[S, Input], tuple[S, tuple[Effect, ...]]]
 
 class Door(Protocol):
     """Where devices and holders hand in what they signed; an edge's."""
-
-    def wrap(self, wrapper: Callable[[Step[S]], Step[S]]) -> None:
-        """Puts another machine around this node's, to make it misbehave in a scenario."""
-        self._step = wrapper(self._step)
 
     def hand_in(self, handed: Handed) -> None:
         """Takes a signed message to be relayed."""
@@ -143,7 +140,9 @@ class Node(Generic[S]):
             return self._kept[ref.digest]
         try:
             return self.store.get(ref.digest, ref.size, cap=self._cap(ref))
-        except (BlobError, BlobUnavailable) as error:
+        except BlobUnavailable:
+            return None
+        except BlobError as error:
             self.told.append(Told(("fetch", ref.digest.hex()), str(error)))
             return None
 
@@ -181,6 +180,6 @@ class Node(Generic[S]):
         except ChainError as error:
             self.give(Failed(duty, str(error)))
 
-    def _domain(self, message: Message) -> Domain:
+    def _domain(self, message: Relayed) -> Domain:
         facts = self.state.facts
         return facts.learning_domain if isinstance(message, UpdateCommit) else facts.mining_domain

@@ -17,8 +17,8 @@ from dapp.protocol import events as ev
 from dapp.protocol.blobs import BlobRef
 from dapp.protocol.effects import Job
 from dapp.protocol.enums import CandidateState, Outcome, Phase, RoundKind
-from dapp.protocol.view import Enrolment, Panel, RoundView, View, apply, bits
 from dapp.protocol.verifier import seat_of
+from dapp.protocol.view import Enrolment, Panel, RoundView, View, apply, bits
 from dapp.protocol.work import Examination, OpeningMade, UpdateMade
 from dapp.report import progress, schema
 from dapp.runtime.loop import Finished
@@ -53,6 +53,21 @@ class RoundBook:
     payments: list[schema.Payment] = field(default_factory=list)
     slashed: list[schema.Slashed] = field(default_factory=list)
     told: bool = False
+
+    @property
+    def measuring(self) -> bool:
+        """Whether an accuracy is still to come."""
+        if self.global_accuracy is not None and not self.global_accuracy.done():
+            return True
+        return not all(future.done() for future in self.alone)
+
+    @property
+    def accuracy(self) -> schema.Accuracy | None:
+        """Accuracies after the round, once all were measured."""
+        if self.global_accuracy is None or not self.alone or self.measuring:
+            return None
+        alone = tuple(future.result()[1] for future in self.alone)
+        return schema.Accuracy(global_=self.global_accuracy.result(), alone=alone)
 
 
 class Observer:
@@ -148,8 +163,7 @@ class Observer:
             if book.told:
                 continue
             paid_out = round_.number < len(self.view.rounds) - 1 or self.view.ended
-            pending = [f for f in (book.global_accuracy, *book.alone) if f is not None and not f.done()]
-            if round_.outcome == Outcome.OPEN or not (wait or (paid_out and not pending)):
+            if round_.outcome == Outcome.OPEN or not (wait or (paid_out and not book.measuring)):
                 return
             book.told = True
             self._listener.on(progress.RoundDone(self.round_report(round_)))
@@ -190,7 +204,7 @@ class Observer:
             parent=_hex(round_.parent),
             base_loss=book.loss,
             leverage=self._leverage(round_),
-            accuracy=_accuracy(book),
+            accuracy=book.accuracy,
             seconds=dict(book.seconds),
             wall=sum(book.seconds.values()),
         )
@@ -244,9 +258,7 @@ class Observer:
         return "excluded", "; ".join(sorted(reasons)) or "fewer than t holders attested it"
 
     def _attestations(self, round_: RoundView) -> tuple[schema.Attestation, ...]:
-        found = {
-            node.state.index: node.state.findings.get(round_.number, {}) for node in self.world.nodes_of("holder")
-        }
+        found = {node.state.index: node.state.findings.get(round_.number, {}) for node in self.world.nodes_of("holder")}
         return tuple(
             schema.Attestation(
                 holder=i,
@@ -372,19 +384,9 @@ def _called(panel: Panel | None, index: int) -> Any:
     return "wrong" if panel is not None and panel.quorum.wrong >> index & 1 else "undecided"
 
 
-def _accuracy(book: RoundBook) -> schema.Accuracy | None:
-    if book.global_accuracy is None or not book.alone:
-        return None
-    if not all(f.done() for f in (book.global_accuracy, *book.alone)):
-        return None
-    return schema.Accuracy(global_=book.global_accuracy.result(), alone=tuple(f.result()[1] for f in book.alone))
-
-
 def _hex(data: bytes) -> str:
     return f"0x{data.hex()}"
 
 
 def _cid(ref: BlobRef) -> str:
     return cid.cid_v1(ref.digest, ref.size)
-
-

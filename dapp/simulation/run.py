@@ -71,9 +71,7 @@ def run(
     created = datetime.now(UTC).isoformat(timespec="seconds")
     watch.lap("imports")
     if settings.edges < 2 and scenario.cheat in ("edge", "opener"):
-        raise SettingsError(
-            f"a cheating {scenario.cheat} needs an honest edge beside it", help="add -c edges=2"
-        )
+        raise SettingsError(f"a cheating {scenario.cheat} needs an honest edge beside it", help="add -c edges=2")
     _make(folder)
     listener.on(progress.Step(f"looking for two safe primes of {settings.key.bits // 2} bits"))
     with compute.create(min(2, settings.workers)) as early:
@@ -128,9 +126,7 @@ def _make(folder: Path) -> None:
         raise StoreFull(f"{folder} cannot be made: {error.strerror}", help="check the disk and its rights") from error
 
 
-def _turn(
-    world: World, executor: compute.Executor, observer: Observer
-) -> tuple[Any, str, BaseException | None]:
+def _turn(world: World, executor: compute.Executor, observer: Observer) -> tuple[Any, str, BaseException | None]:
     """Turns the loop until everybody has been paid."""
     loop = Loop(
         world.nodes,

@@ -63,7 +63,8 @@ class People:
         def some(count: int) -> tuple[Account, ...]:
             return tuple(Account(secrets.token_bytes(32)) for _ in range(count))
 
-        return cls(*some(2), some(settings.devices), some(settings.edges), some(settings.verifiers))
+        requester, admission = some(2)
+        return cls(requester, admission, some(settings.devices), some(settings.edges), some(settings.verifiers))
 
     def names(self) -> dict[Address, str]:
         """What a report calls whom."""
@@ -188,9 +189,7 @@ def split_of(settings: Settings, project: Path) -> Split:
     )
 
 
-def terms_of(
-    settings: Settings, rule: Strategy, people: People, blobs: Sequence[Blob], parameters: int
-) -> t.Terms:
+def terms_of(settings: Settings, rule: Strategy, people: People, blobs: Sequence[Blob], parameters: int) -> t.Terms:
     """The task's terms. ``blobs``: strategy, first model, key. ``parameters``: the model's weights."""
     s, (strategy_blob, model, key) = settings, blobs
     weighting = Weighting.EDGE if s.encoding.weighting == "edge" else Weighting.DEVICE
@@ -311,9 +310,7 @@ def round_budget(terms: t.Terms) -> int:
     )
 
 
-def _enrol(
-    client: Client, contracts: Contracts, people: People, facts: Facts, weights: Sequence[int]
-) -> None:
+def _enrol(client: Client, contracts: Contracts, people: People, facts: Facts, weights: Sequence[int]) -> None:
     """Devices sign, the first edge relays: no device needs ether."""
     domain = learning_domain(facts.chain_id, facts.learning)
     deadline = client.head().timestamp + 24 * 3600
@@ -375,9 +372,7 @@ def _nodes(
         training = Training(facts, rule, split, i)
         devices.append(device_node(f"device {i}", facts, training, account, client, contracts, metered, door))
         if i < settings.holders:
-            keepers.append(
-                holder_node(f"holder {i}", facts, i, shares[i], account, client, contracts, metered, door)
-            )
+            keepers.append(holder_node(f"holder {i}", facts, i, shares[i], account, client, contracts, metered, door))
     verifiers = [
         verifier_node(f"verifier {i}", facts, account, client, contracts, MeteredStore(store))
         for i, account in enumerate(people.verifiers)
@@ -415,4 +410,3 @@ def _apply(
             edges[0].wrap(lambda step: faults.lying(step, OpenSum, faults.wrong_opening))
         case "device":
             devices[1].wrap(lambda step: faults.copying(step, 0))
-

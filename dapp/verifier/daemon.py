@@ -17,7 +17,5 @@ def verifier_node(
     name: str, facts: Facts, account: Account, client: Client, contracts: Contracts, store: MeteredStore
 ) -> Node[VerifierState]:
     """A verifier that votes whenever the lot falls on it."""
-    state = VerifierState(
-        facts=facts, view=View(facts.task_id), me=account.address, salt_secret=account.private_key
-    )
+    state = VerifierState(facts=facts, view=View(facts.task_id), me=account.address, salt_secret=account.private_key)
     return Node("verifier", name, verifier.step, state, account, client, contracts, store)
