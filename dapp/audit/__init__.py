@@ -5,6 +5,7 @@ says (``replay``); then every blob that those events name is opened and what it 
 What only the chain itself can tell: that the headers are its own, and that no transaction was left out of the file.
 """
 
+from dapp.audit.inspection import Inspection, inspect, render
 from dapp.audit.verify import CHECKS, Audit, verify
 
-__all__ = ["CHECKS", "Audit", "verify"]
+__all__ = ["CHECKS", "Audit", "Inspection", "inspect", "render", "verify"]

@@ -12,7 +12,7 @@ from dapp.chain.facts import ChainFacts, TransactionFacts
 from dapp.errors import AuditError, CairnError, ChainError
 from dapp.protocol import events as ev
 from dapp.protocol.view import View
-from dapp.types import TaskId
+from dapp.types import Address, TaskId
 
 CONTRACTS = {
     "learning": "Learning",
@@ -110,7 +110,8 @@ def _replay_one(world: World, transaction: TransactionFacts) -> None:
         world.checks[CHECK_OF.get(type(expected), "payments")] += 1
         world.upcoming = next(found, None)
     if world.upcoming is not None:
-        world.refuse(f"the rules give no {type(world.upcoming).__name__} here")
+        event = world.upcoming
+        world.refuse("the rules give no such event", f"the event {type(event).__name__}{_subject(world, event)}")
     funded = sum(event.amount for event in transaction.events if isinstance(event, ev.PotFunded))
     world.require(funded == call.value, f"it sent {call.value:,} wei, and {funded:,} were booked")
 
@@ -137,6 +138,8 @@ def _decoded(world: World, transaction: TransactionFacts) -> Call:
         args = decode_arguments(entry, transaction.data)
     except ChainError as error:
         raise AuditError(f"{where}: {error}") from error
+    named = dict(zip((parameter.name for parameter in entry.inputs), args, strict=True))
+    of_case = next((r.number for r in world.view.rounds if r.key == named.get("caseKey")), None)
     return Call(
         contract=contract,
         function=entry.name,
@@ -146,6 +149,7 @@ def _decoded(world: World, transaction: TransactionFacts) -> Call:
         hash=transaction.hash,
         block=transaction.block,
         now=transaction.timestamp,
+        round=named.get("round", of_case),
     )
 
 
@@ -164,12 +168,22 @@ def _expected(world: World, call: Call) -> Iterator[ev.Event]:
 
 def _compare(world: World, expected: ev.Event, found: ev.Event | None) -> None:
     must = type(expected).__name__
+    said = "" if found is None else f"the event {type(found).__name__}{_subject(world, found)}"
     if found is None:
-        world.refuse(f"the rules give a {must}, which is missing")
+        world.refuse(f"the rules give an event {must}{_subject(world, expected)} here, which is missing")
     if type(found) is not type(expected):
-        world.refuse(f"the events say {type(found).__name__} where the rules give {must}")
+        world.refuse(f"the rules give an event {must} instead", said)
     if differs := differences(expected, found):
-        world.refuse(f"in {must} {'; '.join(differs)}")
+        world.refuse(f"{'; '.join(differs)} by the rules", said)
+
+
+def _subject(world: World, event: ev.Event) -> str:
+    """Whom an event is about."""
+    for name in ("device", "holder", "edge", "poster", "voter", "member", "owner", "to", "relay", "by", "requester"):
+        who = getattr(event, name, None)
+        if isinstance(who, bytes) and len(who) == 20:
+            return f" of {world.named(Address(who))}"
+    return ""
 
 
 def _check_books(world: World) -> None:

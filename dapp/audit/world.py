@@ -35,7 +35,10 @@ NOTHING = Digest(bytes(32))
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A transaction, decoded: ``args`` as the ABI gives them, ``now`` its block's time in seconds."""
+    """A transaction, decoded: ``args`` as the ABI gives them, ``now`` its block's time in seconds.
+
+    ``round`` is the number of the round that it names, if it names one.
+    """
 
     contract: str
     function: str
@@ -45,9 +48,10 @@ class Call:
     hash: bytes
     block: int
     now: int
+    round: int | None
 
     def __str__(self) -> str:
-        return f"{self.contract}.{self.function} in transaction 0x{self.hash.hex()}"
+        return f"{self.contract}.{self.function}, transaction 0x{self.hash.hex()}"
 
 
 @dataclass(slots=True)
@@ -167,15 +171,19 @@ class World:
 
     # Lies
 
-    def refuse(self, what: str, where: str = "") -> NoReturn:
-        """Raises what is wrong with the current call.
+    def refuse(self, what: str, who: str = "") -> NoReturn:
+        """Raises what is wrong with the current call, or with an event of it.
+
+        Args:
+            who: whose lie it is; by default the sender's.
 
         Raises:
             AuditError: always.
         """
         assert self.call is not None, "only a call can be refused"
+        place = "" if self.call.round is None else f"round {self.call.round}: "
         raise AuditError(
-            f"{where or self._place()}{self._actor()} lied, or the events do: {what} ({self.call})",
+            f"{place}{who or self.named(self.call.sender)}: {what} ({self.call})",
             help="The contracts would not have let this through: the file of events is not what the chain holds.",
         )
 
@@ -184,20 +192,9 @@ class World:
         if not holds:
             self.refuse(what)
 
-    def _place(self) -> str:
-        """The round that the current call names, if it names one."""
-        assert self.call is not None
-        args = self.call.args
-        if self.call.contract in ("Learning", "Mining") and len(args) > 1 and isinstance(args[1], int):
-            return f"round {args[1]}: " if self.call.function != "enrol" else ""
-        if self.call.contract == "Verification" and len(args) > 1 and isinstance(args[1], bytes):
-            number = next((r.number for r in self.view.rounds if r.key == args[1]), None)
-            return "" if number is None else f"round {number}: "
-        return ""
-
-    def _actor(self) -> str:
-        assert self.call is not None
-        return f"{self.role_of(self.call.sender)} 0x{self.call.sender.hex()}"
+    def named(self, who: Address) -> str:
+        """An address with its role."""
+        return f"{self.role_of(who)} 0x{who.hex()}"
 
     def role_of(self, who: Address) -> str:
         """What an address has shown to be."""
