@@ -34,8 +34,8 @@ library BlockHeader {
     function _list(bytes calldata data) private pure returns (uint256 start, uint256 end) {
         if (data.length == 0 || uint8(data[0]) < 0xf8) revert ISeed.SeedMalformedHeader();
         end = data.length;
-        start = 1 + uint8(data[0]) - 0xf7;
-        if (start > end || start + _integer(data, 1, start) != end) revert ISeed.SeedMalformedHeader();
+        start = 1 + uint256(uint8(data[0])) - 0xf7;
+        if (start > end || _integer(data, 1, start) != end - start) revert ISeed.SeedMalformedHeader();
     }
 
     /// @dev The payload of the string that begins at `next`; where it ends, the next field begins.

@@ -532,7 +532,8 @@ contract Verification is IVerification {
         case_.revealWindow = slate.revealVote;
         case_.acceptBips = slate.acceptBips;
         case_.candidates = slate.candidates;
-        case_.openings = slate.openings;
+        // The tally has a byte for each of four.
+        case_.openings = slate.openings & 0x0f;
         case_.seats = slate.seats < MAX_SEATS ? uint8(slate.seats) : MAX_SEATS;
     }
 
