@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from dapp.chain.client import Client
-from dapp.chain.contracts import Contracts
+from dapp.chain.contracts import Call, Contracts
+from dapp.chain.errors import ContractError
 from dapp.compute import Executor
-from dapp.errors import CairnError, Fatal
+from dapp.errors import CairnError, ChainError, Fatal
 from dapp.protocol.effects import Blobs, Done, Duty, Failed, Job, Observed, Result, Tick, Work
 from dapp.protocol.work import OpenSum, Part
 from dapp.runtime.clock import Clock
@@ -112,14 +113,17 @@ class Loop:
         busy = bool(self.read())
         head = self._client.head()
         asked: list[tuple[Node[Any], Work]] = []
+        calls: list[tuple[Node[Any], Duty, Call]] = []
         times: list[int] = []
         blocks: list[int] = []
         for node in self.nodes:
-            work, wakes, acted = node.turn(Tick(head.timestamp, head.number))
-            busy |= acted or bool(work)
-            asked += [(node, item) for item in work]
-            times += [wake.at for wake in wakes if wake.at is not None and wake.at > head.timestamp]
-            blocks += [wake.block for wake in wakes if wake.block is not None and wake.block > head.number]
+            turn = node.turn(Tick(head.timestamp, head.number))
+            busy |= turn.acted or bool(turn.work) or bool(turn.calls)
+            asked += [(node, work) for work in turn.work]
+            calls += [(node, duty, call) for duty, call in turn.calls]
+            times += [wake.at for wake in turn.wakes if wake.at is not None and wake.at > head.timestamp]
+            blocks += [wake.block for wake in turn.wakes if wake.block is not None and wake.block > head.number]
+        self._send(calls)
         self._work(asked)
         if busy:
             return True
@@ -130,6 +134,22 @@ class Loop:
         else:
             raise Fatal("nobody acts and nobody waits: the round is stuck", help="Report this with the run's folder.")
         return False
+
+    def _send(self, calls: Sequence[tuple[Node[Any], Duty, Call]]) -> None:
+        """Sends the transactions of a turn together; who was refused hears of it."""
+        try:
+            results = self._client.send_all([(node.account, call) for node, _, call in calls]) if calls else []
+        except ChainError as error:
+            if len(calls) == 1:
+                node, duty, _ = calls[0]
+                node.give(Failed(duty, str(error)))
+                return
+            for call in calls:  # one of them cannot be mined: the others must not suffer
+                self._send([call])
+            return
+        for (node, duty, _), result in zip(calls, results, strict=True):
+            if isinstance(result, ContractError):
+                node.give(Failed(duty, str(result)))
 
     def _work(self, asked: list[tuple[Node[Any], Work]]) -> None:
         """Runs jobs side by side; their values are given in the order in which they were asked for."""

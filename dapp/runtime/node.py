@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
 
 from dapp.chain.client import Client
-from dapp.chain.contracts import Contracts
+from dapp.chain.contracts import Call, Contracts
 from dapp.chain.keys import Account
 from dapp.crypto import cid
 from dapp.crypto.typed_data import Domain, UpdateCommit
-from dapp.errors import BlobError, BlobUnavailable, ChainError
+from dapp.errors import BlobError, BlobUnavailable
 from dapp.protocol.blobs import BlobRef
 from dapp.protocol.effects import (
     Blobs,
     Duty,
     Effect,
-    Failed,
     Hand,
     Handed,
     Input,
@@ -53,6 +52,16 @@ class Told:
 
     duty: Duty
     text: str
+
+
+@dataclass(slots=True)
+class Turn:
+    """What a node's turn came to: heavy work, transactions to send, times to be woken at, and whether it acted."""
+
+    acted: bool
+    work: list[Work] = field(default_factory=list)
+    calls: list[tuple[Duty, Call]] = field(default_factory=list)
+    wakes: list[Wake] = field(default_factory=list)
 
 
 class Node(Generic[S]):
@@ -103,28 +112,27 @@ class Node(Generic[S]):
         """This node's door."""
         self.give(handed)
 
-    def turn(self, tick: Input) -> tuple[list[Work], list[Wake], bool]:
-        """Works off the inputs in line and then ``tick``; carries out what is quick.
-
-        Returns:
-            the heavy work asked for, the times to be woken at, and whether anything was done.
-        """
-        work: list[Work] = []
-        wakes: list[Wake] = []
-        acted = bool(self._inputs)
+    def turn(self, tick: Input) -> Turn:
+        """Works off the inputs in line and then ``tick``; carries out what is quick."""
+        turn = Turn(acted=bool(self._inputs))
         self._inputs.append(tick)
         while self._inputs:
             self.state, effects = self._step(self.state, self._inputs.popleft())
             for effect in effects:
                 match effect:
                     case Work():
-                        work.append(effect)
+                        turn.work.append(effect)
                     case Wake():
-                        wakes.append(effect)
+                        turn.wakes.append(effect)
+                    case Transact(duty, contract, function, args):
+                        turn.calls.append((duty, getattr(getattr(self._contracts, contract), function)(*args)))
+                    case ProveSeed(duty, case, attempt, block):
+                        header = self._client.node.header(block)
+                        turn.calls.append((duty, self._contracts.verification.prove_seed(*case, attempt, header)))
                     case _:
-                        acted = True
+                        turn.acted = True
                         self._carry_out(effect)
-        return work, wakes, acted
+        return turn
 
     def fetch(self, needs: Iterable[BlobRef]) -> Blobs:
         """The blobs of a job: its own first, the store's otherwise; None where neither has it whole."""
@@ -153,12 +161,6 @@ class Node(Generic[S]):
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:
-            case Transact(duty, contract, function, args):
-                call = getattr(getattr(self._contracts, contract), function)(*args)
-                self._send(duty, call)
-            case ProveSeed(duty, case, attempt, block):
-                header = self._client.node.header(block)
-                self._send(duty, self._contracts.verification.prove_seed(*case, attempt, header))
             case Hand(_, message):
                 assert self._door is not None, f"{self.name} has no door to hand messages in at"
                 digest = message.signing_hash(self._domain(message))
@@ -173,12 +175,6 @@ class Node(Generic[S]):
                     self.store.unpin(ref.digest, ref.size)
             case Notice(duty, text):
                 self.told.append(Told(duty, text))
-
-    def _send(self, duty: Duty, call: Any) -> None:
-        try:
-            self._client.send(self.account, call)
-        except ChainError as error:
-            self.give(Failed(duty, str(error)))
 
     def _domain(self, message: Relayed) -> Domain:
         facts = self.state.facts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import platform
 import resource
 import time
@@ -113,6 +114,7 @@ def _preload() -> None:
     import dapp.learning.partition  # noqa: F401
 
     torch.set_num_threads(1)
+    gc.freeze()  # what is imported stays: no collection need look at it, and forked workers share its pages
 
 
 def _make(folder: Path) -> None:
