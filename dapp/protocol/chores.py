@@ -42,7 +42,7 @@ def chores(facts: Facts, view: View, wait_for: int) -> Iterator[Chore]:
 
 
 def _between_rounds(facts: Facts, view: View, terms: Terms, last: RoundView | None, wait_for: int) -> Iterator[Chore]:
-    since = last.closed_at if last else 0
+    since = last.closed_at if last else view.enrolled_at
     number = len(view.rounds)
     if number >= terms.learning.max_rounds or (last is not None and last.outcome == Outcome.CONVERGED):
         yield Chore(since, Transact(("end task",), "learning", "end_task", (facts.task_id,)))

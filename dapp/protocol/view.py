@@ -304,7 +304,8 @@ class RoundView:
 class View:
     """All that the events of one task's chain say.
 
-    ``members``: the registry, in the order in which seats are drawn; ``credits``: what the escrow owes to whom, in wei.
+    ``enrolled_at``: time of the latest enrolment; ``members``: the registry, in the order in which seats are drawn;
+    ``credits``: what the escrow owes to whom, in wei.
     """
 
     task_id: TaskId
@@ -312,6 +313,7 @@ class View:
     terms_digest: bytes = b""
     requester: Address = ev.NOWHERE
     enrolments: Mapping[Address, Enrolment] = field(default_factory=dict)
+    enrolled_at: int = 0
     rounds: tuple[RoundView, ...] = ()
     model: BlobRef | None = None
     gradient: BlobRef | None = None
@@ -415,7 +417,7 @@ def _enrolled(view: View, event: ev.DeviceEnrolled) -> View:
     if event.task_id != view.task_id:
         return view
     enrolment = Enrolment(event.device, event.index, event.weight, event.ownership)
-    return replace(view, enrolments={**view.enrolments, event.device: enrolment})
+    return replace(view, enrolments={**view.enrolments, event.device: enrolment}, enrolled_at=event.timestamp)
 
 
 @_folds

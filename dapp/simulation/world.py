@@ -154,8 +154,8 @@ def build(
         terms=terms,
         key=key,
     )
-    _enrol(client, contracts, people, facts, _weights(settings, samples))
     _seat_registry(client, contracts, clock, people, settings)
+    _enrol(client, contracts, people, facts, _weights(settings, samples))
     nodes = _nodes(settings, people, client, contracts, store, facts, split, rule, shares, scenario)
     return World(
         settings=settings,
