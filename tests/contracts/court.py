@@ -1,4 +1,4 @@
-"""Verification alone: its members, a consumer whose slates the test puts, and a case that can be driven step by step."""
+"""Verification alone: its members, a consumer whose slates the test puts, a case that is driven step by step."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from evm import FOLDERS, ROOT, artifact
 
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from compile_contracts import EIP170_BYTES, SETTINGS, SOLC_VERSION, library_version, own_sources, source_hash  # noqa: E402
+from compile_contracts import EIP170_BYTES, SETTINGS, SOLC_VERSION, library_version, own_sources, source_hash
 
 OWN = own_sources()
 ARTIFACTS = sorted(path for folder in FOLDERS for path in folder.glob("*.json"))

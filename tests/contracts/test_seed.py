@@ -189,13 +189,20 @@ def test_what_is_no_header_is_refused_and_never_misread(reader: Contract, data: 
         )
     except rlp.DecodingError:
         expected = None
-    try:
-        found = reader.read("read", bytes(header))
-    except Refused as refused:
-        assert refused.name == "SeedMalformedHeader"
-        return
+    found = _read_or_none(reader, bytes(header))
     # Our reader does not insist on the shortest spelling, nor look behind prevrandao; the hash settles those.
-    assert expected is None or found == expected
+    assert found is None or expected is None or found == expected
+
+
+def _read_or_none(reader: Contract, header: bytes) -> tuple[int, int, int] | None:
+    """What the contract reads; None where it says that this is no header. Any other refusal is a failure."""
+    try:
+        found: tuple[int, int, int] = reader.read("read", header)
+    except Refused as refused:
+        if refused.name != "SeedMalformedHeader":
+            raise
+        return None
+    return found
 
 
 @pytest.mark.parametrize(

@@ -107,8 +107,8 @@ def test_the_pot_always_covers_the_entitlements(court: Court) -> None:
     case = court.case(fund=0, seats=1)
     court.escrow.send(court.anyone, "fund", case.pot, value=case.entitlements)
     for _ in range(3):
-        for step in (case.summon, case.prove, lambda: case.vote([NO][: case.attempt]).to_end(), case.settle):
-            step()
+        for step in ("summon", "prove", "to_reveal", "settle"):
+            getattr(case, step)()
             assert court.pot(case.pot) >= case.entitlements
         case = case.again()
     assert case.verdict[0] == Status.ABANDONED
