@@ -110,7 +110,7 @@ class Devnet:
     def fees(self) -> tuple[Wei, Wei]:
         return PRIORITY_FEE, MAX_FEE
 
-    def gas_limit(self, message: Message) -> int:  # noqa: ARG002  # the same for every message
+    def gas_limit(self, message: Message) -> int:  # the same for every message
         return TRANSACTION_GAS
 
     def call(self, message: Message) -> bytes:

@@ -1,0 +1,63 @@
+# Every target sets up what it needs. Nothing outside this folder is written, but for pip's and npm's caches.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+# TORCH=cpu takes the torch project's own index of CPU builds: a smaller download, where it can be reached.
+TORCH  ?=
+UV_PIP := $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --constraints constraints.txt $(if $(TORCH),--torch-backend $(TORCH))
+
+.PHONY: help demo test lint contracts bench clean
+.DEFAULT_GOAL := help
+
+help: ## what there is to make
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-10s %s\n", $$1, $$2 }'
+
+demo: $(VENV)/run ## ten devices learn MNIST together, encrypted, on real contracts
+	$(BIN)/cairn demo
+
+test: $(VENV)/dev ## the whole suite that needs no foreign program
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(PYTEST)
+
+lint: $(VENV)/dev ## ruff, mypy, layers; with Node also solhint, slither and the artifacts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory lint-contracts; \
+	elif [ -n "$$CI" ]; then echo "lint: Node is missing, and CI insists on it" >&2; exit 1; \
+	else echo "lint: no Node here, so solhint, slither and the check of the artifacts were left out"; fi
+
+.PHONY: lint-contracts
+lint-contracts: node_modules/.package-lock.json $(VENV)/dev
+	npx --no-install solhint --max-warnings 0 'contracts/**/*.sol'
+	$(BIN)/python scripts/compile_contracts.py --check
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/slither . --config-file slither.config.json
+
+contracts: node_modules/.package-lock.json $(VENV)/dev ## compile the contracts and write the artifacts
+	$(BIN)/python scripts/compile_contracts.py
+
+bench: $(VENV)/run ## the demo's figures as JSON, with phe beside them
+	$(BIN)/cairn bench --json
+
+clean: ## remove what was installed and built here
+	rm -rf $(VENV) node_modules build dist
+
+$(BIN)/uv:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Cairn needs Python 3.11 or newer; name one with PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+$(VENV)/run: pyproject.toml constraints.txt | $(BIN)/uv
+	@echo "installing Cairn into $(VENV) (torch is the large part)"
+	$(UV_PIP) --editable .
+	@touch $@
+
+$(VENV)/dev: pyproject.toml constraints.txt | $(BIN)/uv
+	@echo "installing Cairn and its development tools into $(VENV)"
+	$(UV_PIP) --editable '.[dev]'
+	@touch $@ $(VENV)/run
+
+node_modules/.package-lock.json: package.json package-lock.json
+	npm ci --no-fund --no-audit
+	@touch $@
