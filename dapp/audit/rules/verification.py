@@ -191,15 +191,27 @@ def summon(world: World, call: Call) -> Iterator[ev.Event]:
         world.settled[round_.number, attempt] = Status.ABANDONED, nothing
         yield ev.PanelSettled(*case, Status.ABANDONED, nothing, call.sender, contract=verification)
     else:
-        request, context = len(world.seeds) + 1, draw_id(*case)
-        delay = world.constant("the seed's delay", ev.SeedRequested, lambda e: int(e.seed_block) - call.block, least=1)
-        world.seeds[request] = SeedRequest(call.block + delay, context)
-        yield ev.SeedRequested(request, verification, context, call.block + delay, contract=world.deployment.seed)
+        yield from _request(world, call, draw_id(*case), verification)
+        request = len(world.seeds)
         eligible = len(world.view.members)
         yield ev.PanelSummoned(*case, request, eligible, size, call.sender, contract=verification)
         end = call.now + windows.seed + windows.commit_vote + windows.reveal_vote
         world.panels_end = max(world.panels_end, end)
     yield from world.pay(round_.key, call.sender, world.terms.money.bounty, "summon")
+
+
+def _request(world: World, call: Call, context: bytes, by: Address) -> Iterator[ev.Event]:
+    """A seed that a block still to come will give; which block, the constructor's delay fixes."""
+    delay = world.constant("the seed's delay", ev.SeedRequested, lambda e: int(e.seed_block) - call.block, least=1)
+    request, block = len(world.seeds) + 1, call.block + delay
+    world.seeds[request] = SeedRequest(block, context)
+    yield ev.SeedRequested(request, by, context, block, contract=world.deployment.seed)
+
+
+@rule("PrevrandaoSeed.request")
+def request_seed(world: World, call: Call) -> Iterator[ev.Event]:
+    (context,) = call.args
+    yield from _request(world, call, context, call.sender)
 
 
 @rule("Verification.proveSeed")
