@@ -37,8 +37,9 @@ PAY_ROLES: dict[str, schema.Role] = {
     "opener": "edge",
     "holder": "holder",
     "voter": "verifier",
-    "bounty": "edge",
+    **dict.fromkeys(("include", "summon", "seed", "settle", "close"), "edge"),
 }
+"""The role of who is paid, by the reason that the contracts give; any other reason pays the requester."""
 
 
 @dataclass
