@@ -6,7 +6,7 @@ go back to one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,17 +20,20 @@ from dapp import settings
 from dapp.compute import Serial
 from dapp.crypto import merkle, paillier
 from dapp.protocol.chores import ATTEMPTS
-from dapp.protocol.enums import Outcome
+from dapp.protocol.effects import Effect, Input, Tick
+from dapp.protocol.enums import Outcome, Phase
 from dapp.protocol.records import Task
 from dapp.protocol.view import RoundView, View
 from dapp.report.progress import Silent
 from dapp.report.schema import RoundReport
 from dapp.runtime.loop import Loop
-from dapp.runtime.node import Node
+from dapp.runtime.node import Node, Step
 from dapp.simulation.faults import Scenario
 from dapp.simulation.observer import Observer
 from dapp.simulation.world import GWEI, World, build
 
+CHORES = {"include", "summon", "seed", "settle", "close"}
+"""What a round pays bounties for."""
 SLACK = 60
 """Seconds that the chores of a round take on a chain where every transaction is a second."""
 PROJECT = Path(__file__).parent / "project"
@@ -70,6 +73,34 @@ def bonds_pot(round_: RoundView) -> bytes:
 def stakes_pot(stage: Stage) -> bytes:
     """Where the verifiers' stakes lie: keccak256(abi.encode("stakes", verification))."""
     return merkle.keccak256(encode(["string", "address"], ["stakes", stage.world.contracts.verification.address]))
+
+
+def silent(step: Step[Any], when: Callable[[View, int], bool]) -> Step[Any]:
+    """The same machine, which hears everything and does nothing while ``when`` holds of its view and the time."""
+
+    def silenced(state: Any, input: Input) -> tuple[Any, tuple[Effect, ...]]:
+        if isinstance(input, Tick) and when(state.view, input.now):
+            return state, ()
+        return step(state, input)
+
+    return silenced
+
+
+def since(phase: Phase, number: int | None = None) -> Callable[[View, int], bool]:
+    """From this phase on: of every round, or of one only."""
+
+    def reached(view: View, now: int) -> bool:
+        round_ = view.round
+        if round_ is None or view.terms is None or (number is not None and round_.number != number):
+            return False
+        return round_.phase(view.terms, now) >= phase
+
+    return reached
+
+
+def paid_for(report: RoundReport) -> set[str]:
+    """What a round paid for."""
+    return {payment.reason for payment in report.payments}
 
 
 @dataclass
@@ -113,6 +144,12 @@ class Stage:
     def node(self, role: str, index: int) -> Node[Any]:
         """``role`` number ``index``."""
         return self.world.nodes_of(role)[index]
+
+    def silence(self, role: str, indices: Iterable[int], when: Callable[[View, int], bool]) -> Stage:
+        """These nodes do nothing while ``when`` holds."""
+        for index in indices:
+            self.node(role, index).wrap(lambda step: silent(step, when))
+        return self
 
     # Time
 

@@ -1,7 +1,6 @@
-"""A device commits another's ciphertexts under its own name: without the randomness it cannot prove that it knows them."""
+"""A device commits another's ciphertexts under its own name: it cannot prove that it knows what they say."""
 
 from __future__ import annotations
-
 
 import pytest
 from stage import Stage

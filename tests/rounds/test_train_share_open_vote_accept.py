@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import pytest
 from stage import Stage, bonds_pot, stakes_pot
 
