@@ -12,7 +12,7 @@ from dapp.compute import Executor
 from dapp.crypto import cid
 from dapp.crypto.leverage import leverages
 from dapp.learning.aggregate import best_epoch
-from dapp.learning.vectors import Vector, weights_of
+from dapp.learning.vectors import weights_of
 from dapp.protocol import events as ev
 from dapp.protocol.blobs import BlobRef
 from dapp.protocol.effects import Job
@@ -24,6 +24,7 @@ from dapp.report import progress, schema
 from dapp.runtime.loop import Finished
 from dapp.runtime.node import Node
 from dapp.simulation import measure
+from dapp.simulation.measure import Measured
 from dapp.simulation.world import World
 from dapp.types import Address
 
@@ -49,8 +50,8 @@ class RoundBook:
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     made: dict[Address, UpdateMade] = field(default_factory=dict)
     loss: float | None = None
-    global_accuracy: Future[float] | None = None
-    alone: list[Future[tuple[Vector, float]]] = field(default_factory=list)
+    global_accuracy: Future[Measured] | None = None
+    alone: list[Future[Measured]] = field(default_factory=list)
     payments: list[schema.Payment] = field(default_factory=list)
     slashed: list[schema.Slashed] = field(default_factory=list)
     told: bool = False
@@ -67,8 +68,8 @@ class RoundBook:
         """Accuracies after the round, once all were measured."""
         if self.global_accuracy is None or not self.alone or self.measuring:
             return None
-        alone = tuple(future.result()[1] for future in self.alone)
-        return schema.Accuracy(global_=self.global_accuracy.result(), alone=alone)
+        alone = tuple(future.result().accuracy for future in self.alone)
+        return schema.Accuracy(global_=self.global_accuracy.result().accuracy, alone=alone)
 
 
 class Observer:
@@ -83,8 +84,8 @@ class Observer:
         self._executor, self._listener = executor, listener
         self._names = world.people.names()
         self._books: dict[int, RoundBook] = defaultdict(RoundBook)
-        first = weights_of(world.first_model)
-        self._alone: list[Future[tuple[Vector, float]] | Vector] = [first] * world.settings.devices
+        self._first = weights_of(world.first_model)
+        self._to_learn_alone: list[int] = []
         self._phase: tuple[int, str] | None = None
         self._since = time.perf_counter()
 
@@ -96,7 +97,7 @@ class Observer:
             self.view = apply(self.view, event)
             match event:
                 case ev.SetIncluded(round=number) if self.view.rounds[number].kind == RoundKind.UPDATE:
-                    self._learn_alone(number)
+                    self._to_learn_alone.append(number)
                 case ev.RoundClosed(round=number):
                     self._evaluate(self.view.rounds[number])
                 case ev.Paid() | ev.MemberSlashed() | ev.BondForfeited():
@@ -129,6 +130,8 @@ class Observer:
             number, phase = self._phase
             self._books[number].seconds[phase] += now - self._since
         self._since = now
+        while self._to_learn_alone:
+            self._learn_alone(self._to_learn_alone.pop())
         for node in self.world.nodes:
             while node.told:
                 told = node.told.popleft()
@@ -143,10 +146,11 @@ class Observer:
     def _learn_alone(self, number: int) -> None:
         """Every device also learns alone for one epoch, for comparison; in the pool's idle moments."""
         world = self.world
-        for device, before in enumerate(self._alone):
-            vector = before.result()[0] if isinstance(before, Future) else before
+        earlier = [book.alone for n, book in sorted(self._books.items()) if book.alone and n < number]
+        for device in range(world.settings.devices):
+            vector = self._first if not earlier else earlier[-1][device].result().vector
+            assert vector is not None, "who learnt alone has weights"
             future = self._executor.submit(measure.alone, world.split, world.strategy, device, number, vector)
-            self._alone[device] = future
             self._books[number].alone.append(future)
 
     def _evaluate(self, round_: RoundView) -> None:
@@ -168,6 +172,13 @@ class Observer:
                 return
             book.told = True
             self._listener.on(progress.RoundDone(self.round_report(round_)))
+
+    def core_seconds(self) -> dict[str, float]:
+        """Core seconds by phase, the comparison's own among them."""
+        measured = [
+            f for b in self._books.values() for f in (b.global_accuracy, *b.alone) if f is not None and f.done()
+        ]
+        return {**self.work, "alone and accuracy": sum(future.result().core_seconds for future in measured)}
 
     def reports(self) -> tuple[schema.RoundReport, ...]:
         """All rounds so far."""
@@ -229,7 +240,7 @@ class Observer:
     def final_accuracy(self) -> float | None:
         """Of the last global model, where it was measured."""
         measured = [b.global_accuracy for _, b in sorted(self._books.items()) if b.global_accuracy is not None]
-        return measured[-1].result() if measured and measured[-1].done() else None
+        return measured[-1].result().accuracy if measured and measured[-1].done() else None
 
     def _device(self, round_: RoundView, book: RoundBook, enrolment: Enrolment) -> schema.DeviceReport:
         index, made = enrolment.index, book.made.get(enrolment.device)
