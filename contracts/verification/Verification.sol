@@ -198,6 +198,8 @@ contract Verification is IVerification {
     }
 
     /// @inheritdoc IVerification
+    // `SEED`, `ESCROW` and the consumers are fixed at construction and call nobody back.
+    // slither-disable-next-line reentrancy-no-eth
     function summon(address consumer, bytes32 caseKey, uint8 attempt) external {
         if (!isConsumer[consumer]) revert VerificationNotConsumer(consumer);
         Case storage case_ = _cases[_caseId(consumer, caseKey)];
@@ -226,6 +228,8 @@ contract Verification is IVerification {
     }
 
     /// @inheritdoc IVerification
+    // As above.
+    // slither-disable-next-line reentrancy-no-eth
     function proveSeed(address consumer, bytes32 caseKey, uint8 attempt, bytes calldata header) external {
         Case storage case_ = _cases[_caseId(consumer, caseKey)];
         Draw storage draw = _draws[_drawId(consumer, caseKey, attempt)];

@@ -113,7 +113,7 @@ def test_a_receiver_that_withdraws_again_while_it_is_paid_gets_nothing_more(till
     till.credit(till.bob.address, ETHER)
     thief.send(till.alice, "attack")
     assert till.balance(thief.address) == ETHER
-    assert thief.read("refusal")[:4] == bytes.fromhex("3ee5aeb5"), "ReentrancyGuardReentrantCall()"
+    assert thief.read("answer")[:4] == bytes.fromhex("3ee5aeb5"), "ReentrancyGuardReentrantCall()"
     assert till.escrow.read("creditOf", till.bob.address) == ETHER
 
 
