@@ -193,7 +193,7 @@ def differences(artifacts: Mapping[Path, Artifact]) -> list[str]:
             found.append(f"{path.relative_to(ROOT)} is missing")
         elif path.read_text() != text_of(artifact):
             found.append(f"{path.relative_to(ROOT)} differs from a fresh compilation")
-    return found + [f"{path.relative_to(ROOT)} has no source" for path in stale(artifacts)]
+    return found
 
 
 def stale(artifacts: Mapping[Path, Artifact]) -> list[Path]:
@@ -210,14 +210,14 @@ def main() -> None:
     own = own_sources()
     units = [file.resolve().relative_to(ROOT).as_posix() for file in arguments.files] or list(own)
     artifacts = compile_units(units, own)
+    without_source = [] if arguments.files else stale(artifacts)
     if arguments.check:
-        found = differences(artifacts)
+        found = differences(artifacts) + [f"{path.relative_to(ROOT)} has no source" for path in without_source]
         if found:
             raise SystemExit("\n".join([*found, "run `make contracts` and commit what it writes"]))
         return
-    if not arguments.files:
-        for path in stale(artifacts):
-            path.unlink()
+    for path in without_source:
+        path.unlink()
     for path, artifact in artifacts.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists() or path.read_text() != text_of(artifact):
