@@ -24,7 +24,7 @@ def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "learning.samples_per_device=40",
         "devices=5",
         "edges=2",
-        "verifiers=4",
+        "verifiers=3",
         "panel.seats=3",
         "workers=1",
     )

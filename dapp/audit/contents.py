@@ -26,7 +26,7 @@ from dapp.protocol.enums import Status
 from dapp.protocol.machine import Facts
 from dapp.protocol.records import Ballot
 from dapp.protocol.view import Panel, Posted, RoundView, bits
-from dapp.protocol.work import Examination, Examine, check_update, judged_sum
+from dapp.protocol.work import MISSING, Examination, Examine, check_update, judged_sum
 from dapp.storage import BlobStore
 
 SAYS_NOTHING = Ballot(0, 0, 0, 0)
@@ -64,11 +64,13 @@ class Contents:
         return data
 
     def look_for(self, ref: BlobRef, what: str) -> bytes | None:
-        """A blob that nobody had to publish in the end, or None.
+        """A blob that nobody had to publish in the end, or None; a larger one than the terms let anybody read, too.
 
         Raises:
             AuditError: it is there and is not what its name says.
         """
+        if ref.size > self._cap:
+            return None
         try:
             data = self.store.get(ref.digest, ref.size, cap=self._cap)
         except BlobUnavailable:
@@ -82,7 +84,7 @@ class Contents:
     def _cap(self) -> int:
         terms = self.world.terms
         sizes = terms.cohort.max_update_bytes, terms.learning.model_size, terms.learning.strategy_size, terms.key.size
-        return max(*sizes, self.world.view.model.size if self.world.view.model else 0)
+        return 2 * max(sizes)
 
     # The terms
 
@@ -141,7 +143,7 @@ class Contents:
             included = bool((round_.included or 0) >> index & 1)
             what = f"{who}'s update"
             data = self.read(commit.update, what) if included else self.look_for(commit.update, what)
-            reason = "not to be had"
+            reason = MISSING
             if data is not None:
                 try:
                     check_update(facts, round_.number, commit, data)
@@ -155,6 +157,8 @@ class Contents:
                     f"{what} {_name(commit.update)} is bad, and holders {marks[index]} attested it: {reason}",
                     help="The sum of this round rests on an update that was not valid.",
                 )
+            if reason == MISSING and round_.included is None:
+                continue  # its device may still publish it, or no longer needs to
             if reason:
                 marked = f"; holders {marks[index]} attested it all the same" if marks[index] else ""
                 self.findings.append(f"{who} was not included: {reason}{marked}")
@@ -229,7 +233,7 @@ class Contents:
             what = f"{where}: holder {holder}'s share"
             needed = bool(used >> holder & 1)
             data = self.read(share.blob, what) if needed else self.look_for(share.blob, what)
-            reason = "not to be had"
+            reason = MISSING
             if data is not None:
                 try:
                     numbers[holder + 1] = _share_numbers(facts, round_.number, holder, data)

@@ -371,8 +371,11 @@ def _round_lines(r: RoundFacts) -> Iterator[str]:
     if r.result:
         yield f"  result     {_shown(r.result)}"
     yield f"  header     {'0x' + r.header.hex() if r.header else 'none yet'}"
+    alike: dict[tuple[str, int], list[str]] = {}
     for payment in r.payments:
-        yield f"  paid {payment.wei:,} wei to {payment.to} ({payment.reason})"
+        alike.setdefault((payment.reason, payment.wei), []).append(payment.to)
+    for (reason, wei), owners in alike.items():
+        yield f"  paid {wei:,} wei ({reason}) to {', '.join(owners)}"
 
 
 def _shown(blob: BlobFacts) -> str:

@@ -162,7 +162,7 @@ def _expected(world: World, call: Call) -> Iterator[ev.Event]:
         yield from rule(world, call)
     except AuditError:
         raise
-    except CairnError as error:  # a hash or an encoding that does not take what the calldata says
+    except (CairnError, ValueError) as error:  # calldata that no contract takes: a number outside an enumeration
         world.refuse(str(error))
 
 
