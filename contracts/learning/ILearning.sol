@@ -215,7 +215,6 @@ interface ILearningTypes {
     /// @param maxBytes largest update, aggregate, share or opening
     struct Schedule {
         RoundKind kind;
-        Outcome outcome;
         uint64 commitEnd;
         uint64 closedAt;
         uint16 minDevices;
@@ -250,8 +249,6 @@ interface ILearningErrors is ILearningTypes {
     error LearningAlreadyEnrolled(address device);
     error LearningAlreadyCommitted(address device);
     error LearningBadTicket(address device, address admission);
-    error LearningBadSignature(address signer);
-    error LearningMessageExpired(uint64 deadline);
     error LearningBatchTooLong(uint256 length, uint256 max);
     error LearningTermOutOfBounds(bytes32 term, uint256 value);
     error LearningWeightOutOfBounds(uint32 weight, uint32 max);
@@ -369,6 +366,9 @@ interface ILearning is ILearningErrors, ILearningEvents {
     function nonceOf(address creator) external view returns (uint256 nonce);
 
     function scheduleOf(bytes32 taskId, uint32 round) external view returns (Schedule memory);
+
+    /// @return outcome Open until the round is closed
+    function closedAs(bytes32 taskId, uint32 round) external view returns (Outcome outcome);
 
     function moneyOf(bytes32 taskId) external view returns (Money memory);
 

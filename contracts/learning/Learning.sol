@@ -10,6 +10,7 @@ import {Headers} from "../mining/Headers.sol";
 import {IMining} from "../mining/IMining.sol";
 import {Bitmap} from "./Bitmap.sol";
 import {ILearning} from "./ILearning.sol";
+import {Messages} from "./Messages.sol";
 
 /// @title Learning
 contract Learning is ILearning, EIP712 {
@@ -25,12 +26,8 @@ contract Learning is ILearning, EIP712 {
     uint256 private constant MAX_SEATS = 51;
     uint256 private constant MAX_ATTEMPTS = 3;
 
-    bytes32 private constant TICKET_TYPEHASH = keccak256("Ticket(bytes32 taskId,address device)");
-    bytes32 private constant ENROLMENT_TYPEHASH =
-        keccak256("Enrolment(bytes32 taskId,address device,uint32 weight,bytes32 ownership,uint64 deadline)");
-    bytes32 private constant UPDATE_TYPEHASH = keccak256(
-        "Update(bytes32 taskId,uint32 round,address device,bytes32 digest,uint32 size,bytes32 root,uint32 computeMillis,uint64 deadline)"
-    );
+    /// @dev Every other lane of 32 bits.
+    uint256 private constant LOW_LANES = (type(uint256).max / type(uint64).max) * type(uint32).max;
 
     IEscrow public immutable ESCROW;
     IMining public immutable MINING;
@@ -159,7 +156,7 @@ contract Learning is ILearning, EIP712 {
             } else if (
                 !_signed(
                     e.device,
-                    keccak256(abi.encode(ENROLMENT_TYPEHASH, taskId, e.device, e.weight, e.ownership, e.deadline)),
+                    Messages.enrolment(taskId, e.device, e.weight, e.ownership, e.deadline),
                     e.signature
                 ) || !_admitted(taskId, e.device, terms.admission, e.ticket)
             ) {
@@ -380,7 +377,6 @@ contract Learning is ILearning, EIP712 {
         Round storage r = _rounds[taskId][round].round;
         HotTerms storage terms = _terms[taskId];
         schedule.kind = r.kind;
-        schedule.outcome = r.outcome;
         schedule.commitEnd = _commitEnd(taskId, r);
         schedule.closedAt = r.closedAt;
         schedule.minDevices = terms.minDevices;
@@ -407,6 +403,11 @@ contract Learning is ILearning, EIP712 {
     }
 
     /// @inheritdoc ILearning
+    function closedAs(bytes32 taskId, uint32 round) external view returns (Outcome outcome) {
+        return _rounds[taskId][round].round.outcome;
+    }
+
+    /// @inheritdoc ILearning
     function moneyOf(bytes32 taskId) external view returns (Money memory) {
         return _terms[taskId].money;
     }
@@ -424,23 +425,31 @@ contract Learning is ILearning, EIP712 {
     /// @inheritdoc ILearning
     function weightOfSet(bytes32 taskId, uint256 mask) external view returns (uint64 weight) {
         mapping(uint256 word => uint256) storage weights = _weights[taskId];
-        // At most 32 words of eight; a sum of 256 weights of 32 bits fits 64.
+        // At most 32 words of eight weights. Neighbours are summed in 64 bits, where 256 weights of 32 bits fit.
+        uint256 sums;
         for (uint256 word = 0; mask != 0; ++word) {
             uint256 members = mask & 0xff;
             mask >>= 8;
             if (members == 0) continue;
-            uint256 packed = weights[word];
-            while (members != 0) {
-                unchecked {
-                    weight += uint64((packed & type(uint32).max) * (members & 1));
-                }
-                packed >>= 32;
-                members >>= 1;
+            uint256 packed = weights[word] & _lanes(members);
+            unchecked {
+                sums += (packed & LOW_LANES) + ((packed >> 32) & LOW_LANES);
             }
         }
+        return uint64(sums) + uint64(sums >> 64) + uint64(sums >> 128) + uint64(sums >> 192);
     }
 
     // --- internals ---
+
+    /// @dev Eight bits as eight lanes of 32 bits, all ones where the bit is set: the bits are moved apart by halves.
+    function _lanes(uint256 bits) private pure returns (uint256) {
+        unchecked {
+            bits = (bits | (bits << 124)) & ((0xf << 128) | 0xf);
+            bits = (bits | (bits << 62)) & ((0x3 << 192) | (0x3 << 128) | (0x3 << 64) | 0x3);
+            bits = (bits | (bits << 31)) & (type(uint256).max / type(uint32).max);
+            return bits * type(uint32).max;
+        }
+    }
 
     function _running(bytes32 taskId) private view returns (Task storage task) {
         task = _tasks[taskId];
@@ -511,9 +520,7 @@ contract Learning is ILearning, EIP712 {
         bit = 1 << (index - 1);
         if (committed & bit != 0) return (0, SkipReason.AlreadyDone);
         if (message.update.size > _terms[taskId].maxUpdateBytes) return (0, SkipReason.TooLarge);
-        bytes32 structHash = keccak256(
-            abi.encode(UPDATE_TYPEHASH, taskId, round, message.device, message.update, message.deadline)
-        );
+        bytes32 structHash = Messages.update(taskId, round, message.device, message.update, message.deadline);
         if (!_signed(message.device, structHash, message.signature)) return (0, SkipReason.BadSignature);
     }
 
@@ -567,7 +574,7 @@ contract Learning is ILearning, EIP712 {
         view
         returns (bool)
     {
-        return _signed(admission, keccak256(abi.encode(TICKET_TYPEHASH, taskId, device)), ticket);
+        return _signed(admission, Messages.ticket(taskId, device), ticket);
     }
 
     function _signed(address signer, bytes32 structHash, bytes calldata signature) private view returns (bool) {

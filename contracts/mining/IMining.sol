@@ -120,7 +120,6 @@ interface IMiningErrors is IMiningTypes {
     error MiningAlreadyAttested(uint8 holder);
     error MiningAlreadyShared(uint8 holder);
     error MiningBadMask(uint256 mask, uint256 committed);
-    error MiningMessageExpired(uint64 deadline);
     error MiningBatchTooLong(uint256 length, uint256 max);
     error MiningBondTooSmall(uint256 sent, uint256 needed);
     error MiningAlreadyFixed(bytes32 taskId, uint32 round);
@@ -183,8 +182,14 @@ interface IMiningEvents is IMiningTypes {
     event OpeningPosted(
         bytes32 indexed taskId, uint32 indexed round, address indexed poster, uint8 index, uint128 bond, Opening opening
     );
-    event BondReleased(bytes32 indexed taskId, uint32 indexed round, address indexed owner, uint256 amount);
-    event BondForfeited(bytes32 indexed taskId, uint32 indexed round, address indexed owner, uint256 amount);
+    /// @param ofOpening whether it was an opening's bond, else a candidate's
+    /// @param place slot of the candidate or index of the opening
+    event BondReleased(
+        bytes32 indexed taskId, uint32 indexed round, address indexed owner, bool ofOpening, uint8 place, uint256 amount
+    );
+    event BondForfeited(
+        bytes32 indexed taskId, uint32 indexed round, address indexed owner, bool ofOpening, uint8 place, uint256 amount
+    );
     event EdgePaid(bytes32 indexed taskId, uint32 indexed round, address indexed edge, uint256 amount);
     event HolderPaid(bytes32 indexed taskId, uint32 indexed round, address indexed holder, uint256 amount);
     event RelayPaid(bytes32 indexed taskId, uint32 indexed round, address indexed relay, uint256 amount);

@@ -10,6 +10,7 @@ import {Sealed} from "../crypto/Sealed.sol";
 import {IEscrow} from "../escrow/IEscrow.sol";
 import {Bitmap} from "../learning/Bitmap.sol";
 import {ILearning, ILearningTypes} from "../learning/ILearning.sol";
+import {Messages} from "../learning/Messages.sol";
 import {ISlate, IVerification, IVerificationTypes} from "../verification/IVerification.sol";
 import {Headers} from "./Headers.sol";
 import {IMining} from "./IMining.sol";
@@ -34,11 +35,6 @@ contract Mining is IMining, ISlate, EIP712 {
 
     /// @dev Where forfeited bonds go: never back to the requester, who could provoke forfeits for them.
     address private constant BURNT = 0x000000000000000000000000000000000000dEaD;
-
-    bytes32 private constant ATTESTATION_TYPEHASH =
-        keccak256("Attestation(bytes32 taskId,uint32 round,uint8 holder,uint256 mask,uint64 deadline)");
-    bytes32 private constant SHARE_TYPEHASH =
-        keccak256("Share(bytes32 taskId,uint32 round,uint8 holder,bytes32 digest,uint32 size,uint64 deadline)");
 
     ILearning public immutable LEARNING;
     IVerification public immutable VERIFICATION;
@@ -188,7 +184,7 @@ contract Mining is IMining, ISlate, EIP712 {
         candidate.seal = seal;
         if (displaced.edge != address(0)) {
             emit CandidateDisplaced(taskId, round, displaced.edge, slot, displaced.seq);
-            emit BondReleased(taskId, round, displaced.edge, displaced.bond);
+            emit BondReleased(taskId, round, displaced.edge, false, slot, displaced.bond);
         }
         emit AggregateSealed(taskId, round, msg.sender, slot, seq, seal, uint128(msg.value));
 
@@ -321,74 +317,84 @@ contract Mining is IMining, ISlate, EIP712 {
 
     /// @inheritdoc IMining
     function settleCandidateBond(bytes32 taskId, uint32 round, uint8 slot) external {
-        (Context memory c,) = _closed(taskId, round);
-        Candidate storage candidate = _candidates[c.key][slot];
+        (bytes32 key,,) = _closed(taskId, round);
+        Candidate storage candidate = _candidates[key][slot];
+        (address owner, uint256 bond) = (candidate.edge, candidate.bond);
         CandidateState was = candidate.state;
         if (was != CandidateState.Sealed && was != CandidateState.Opened) {
-            revert MiningNothingToClaim(taskId, round, candidate.edge);
+            revert MiningNothingToClaim(taskId, round, owner);
         }
-        bool forfeit = was == CandidateState.Sealed || uint256(_quorum(c.key).invalid).has(slot);
-        candidate.state = forfeit ? CandidateState.Forfeited : CandidateState.Released;
-        _settleBond(taskId, round, c.key, candidate.edge, candidate.bond, forfeit);
+        bool forfeit = was == CandidateState.Sealed || uint256(_quorum(key).invalid).has(slot);
+        if (forfeit) {
+            candidate.state = CandidateState.Forfeited;
+            emit BondForfeited(taskId, round, owner, false, slot, bond);
+        } else {
+            candidate.state = CandidateState.Released;
+            emit BondReleased(taskId, round, owner, false, slot, bond);
+        }
+        _settleBond(key, owner, bond, forfeit);
     }
 
     /// @inheritdoc IMining
     function settleOpeningBond(bytes32 taskId, uint32 round, uint8 index) external {
-        (Context memory c,) = _closed(taskId, round);
-        PackedOpening storage opening = _openings[c.key][index];
-        if (opening.poster == address(0) || opening.bondSettled) {
-            revert MiningNothingToClaim(taskId, round, opening.poster);
-        }
+        (bytes32 key,,) = _closed(taskId, round);
+        PackedOpening storage opening = _openings[key][index];
+        (address owner, uint256 bond) = (opening.poster, opening.bond);
+        if (owner == address(0) || opening.bondSettled) revert MiningNothingToClaim(taskId, round, owner);
+        bool forfeit = uint256(_quorum(key).wrong).has(index);
         opening.bondSettled = true;
-        _settleBond(taskId, round, c.key, opening.poster, opening.bond, uint256(_quorum(c.key).wrong).has(index));
+        if (forfeit) {
+            emit BondForfeited(taskId, round, owner, true, index, bond);
+        } else {
+            emit BondReleased(taskId, round, owner, true, index, bond);
+        }
+        _settleBond(key, owner, bond, forfeit);
     }
 
     /// @inheritdoc IMining
     function claimEdgePayFor(bytes32 taskId, uint32 round) external {
-        (Context memory c, State storage state) = _closed(taskId, round);
-        if (!_hasWinner(c.schedule.outcome) || state.edgePaid) revert MiningNothingToClaim(taskId, round, msg.sender);
+        (bytes32 key, State storage state, ILearningTypes.Outcome outcome) = _closed(taskId, round);
+        if (!_hasWinner(outcome) || state.edgePaid) revert MiningNothingToClaim(taskId, round, msg.sender);
         state.edgePaid = true;
-        (uint8 slot,) = _winner(c.key, state, _quorum(c.key));
-        address edge = _candidates[c.key][slot].edge;
+        address edge = _candidates[key][_firstValid(key, state, _quorum(key))].edge;
         uint256 amount = LEARNING.moneyOf(taskId).edgePay;
         emit EdgePaid(taskId, round, edge, amount);
-        _pay(c.key, edge, amount, "edge");
+        _pay(key, edge, amount, "edge");
     }
 
     /// @inheritdoc IMining
     function claimOpenerPayFor(bytes32 taskId, uint32 round) external {
-        (Context memory c, State storage state) = _closed(taskId, round);
-        if (!_hasWinner(c.schedule.outcome) || state.openerPaid) revert MiningNothingToClaim(taskId, round, msg.sender);
+        (bytes32 key, State storage state, ILearningTypes.Outcome outcome) = _closed(taskId, round);
+        if (!_hasWinner(outcome) || state.openerPaid) revert MiningNothingToClaim(taskId, round, msg.sender);
         state.openerPaid = true;
-        (, uint8 index) = _winner(c.key, state, _quorum(c.key));
-        address poster = _openings[c.key][index].poster;
+        address poster = _openings[key][_firstRight(state, _quorum(key))].poster;
         uint256 amount = LEARNING.moneyOf(taskId).bounty;
         emit OpenerPaid(taskId, round, poster, amount);
-        _pay(c.key, poster, amount, "opener");
+        _pay(key, poster, amount, "opener");
     }
 
     /// @inheritdoc IMining
     function claimHolderPayFor(bytes32 taskId, uint32 round, uint8 holder) external {
-        (Context memory c, State storage state) = _closed(taskId, round);
+        (bytes32 key, State storage state, ILearningTypes.Outcome outcome) = _closed(taskId, round);
         address owner = _holders[taskId][holder];
-        uint256 unpaid = _rewardedShares(c.key, state, c.schedule.outcome) & ~uint256(state.holdersPaid);
+        uint256 unpaid = _rewardedShares(key, state, outcome) & ~uint256(state.holdersPaid);
         if (!unpaid.has(holder)) revert MiningNothingToClaim(taskId, round, owner);
         state.holdersPaid |= _bit(holder);
         uint256 amount = LEARNING.moneyOf(taskId).holderPay;
         emit HolderPaid(taskId, round, owner, amount);
-        _pay(c.key, owner, amount, "holder");
+        _pay(key, owner, amount, "holder");
     }
 
     /// @inheritdoc IMining
     function claimRelayPayFor(bytes32 taskId, uint32 round, address relay) external {
-        (Context memory c, State storage state) = _closed(taskId, round);
-        uint256 brought = _relayedBy[c.key][relay].count();
+        (bytes32 key, State storage state,) = _closed(taskId, round);
+        uint256 brought = _relayedBy[key][relay].count();
         if (brought == 0 || state.openings == 0) revert MiningNothingToClaim(taskId, round, relay);
-        delete _relayedBy[c.key][relay];
+        delete _relayedBy[key][relay];
         state.relayed -= uint8(brought);
         uint256 amount = LEARNING.moneyOf(taskId).relayPay * brought;
         emit RelayPaid(taskId, round, relay, amount);
-        _pay(c.key, relay, amount, "relay");
+        _pay(key, relay, amount, "relay");
     }
 
     // --- what the panel asks ---
@@ -541,7 +547,8 @@ contract Mining is IMining, ISlate, EIP712 {
             if (verdict.status == IVerificationTypes.Status.Abandoned) {
                 outcome = ILearningTypes.Outcome.Abandoned;
             } else if (verdict.status == IVerificationTypes.Status.Decided) {
-                (uint8 slot, uint8 index) = _winner(c.key, state, verdict.quorum);
+                uint8 slot = _firstValid(c.key, state, verdict.quorum);
+                uint8 index = _firstRight(state, verdict.quorum);
                 if (slot == MAX_CANDIDATES || index == MAX_OPENINGS) {
                     outcome = ILearningTypes.Outcome.NotOpened;
                 } else {
@@ -563,9 +570,9 @@ contract Mining is IMining, ISlate, EIP712 {
 
     /// @inheritdoc IMining
     function entitlementsOf(bytes32 taskId, uint32 round) external view returns (uint256 owed) {
-        (Context memory c, State storage state) = _load(taskId, round);
-        bytes32 key = c.key;
-        ILearningTypes.Outcome outcome = c.schedule.outcome;
+        bytes32 key = Headers.roundKey(taskId, round);
+        State storage state = _states[key];
+        ILearningTypes.Outcome outcome = LEARNING.closedAs(taskId, round);
         if (outcome == ILearningTypes.Outcome.Open) return ESCROW.potOf(key);
         if (state.opened == 0) return 0;
         ILearningTypes.Money memory money = LEARNING.moneyOf(taskId);
@@ -710,7 +717,7 @@ contract Mining is IMining, ISlate, EIP712 {
         return _signerOf(
             c,
             a.holder,
-            keccak256(abi.encode(ATTESTATION_TYPEHASH, c.taskId, c.round, a.holder, a.mask, a.deadline)),
+            Messages.attestation(c.taskId, c.round, a.holder, a.mask, a.deadline),
             a.branch,
             a.signature
         );
@@ -729,7 +736,7 @@ contract Mining is IMining, ISlate, EIP712 {
         return _signerOf(
             c,
             s.holder,
-            keccak256(abi.encode(SHARE_TYPEHASH, c.taskId, c.round, s.holder, s.digest, s.size, s.deadline)),
+            Messages.share(c.taskId, c.round, s.holder, s.digest, s.size, s.deadline),
             s.branch,
             s.signature
         );
@@ -859,9 +866,15 @@ contract Mining is IMining, ISlate, EIP712 {
 
     // --- what the verdict means ---
 
-    function _closed(bytes32 taskId, uint32 round) private view returns (Context memory c, State storage state) {
-        (c, state) = _load(taskId, round);
-        if (c.schedule.closedAt == 0) revert MiningRoundNotClosed(taskId, round);
+    function _closed(bytes32 taskId, uint32 round)
+        private
+        view
+        returns (bytes32 key, State storage state, ILearningTypes.Outcome outcome)
+    {
+        outcome = LEARNING.closedAs(taskId, round);
+        if (outcome == ILearningTypes.Outcome.Open) revert MiningRoundNotClosed(taskId, round);
+        key = Headers.roundKey(taskId, round);
+        state = _states[key];
     }
 
     function _quorum(bytes32 key) private view returns (IVerificationTypes.Ballot memory) {
@@ -869,11 +882,10 @@ contract Mining is IMining, ISlate, EIP712 {
     }
 
     /// @return slot first valid candidate in the order of sealing, or MAX_CANDIDATES
-    /// @return index first right opening, or MAX_OPENINGS
-    function _winner(bytes32 key, State storage state, IVerificationTypes.Ballot memory quorum)
+    function _firstValid(bytes32 key, State storage state, IVerificationTypes.Ballot memory quorum)
         private
         view
-        returns (uint8 slot, uint8 index)
+        returns (uint8 slot)
     {
         slot = MAX_CANDIDATES;
         uint256 valid = quorum.valid & state.opened;
@@ -881,7 +893,15 @@ contract Mining is IMining, ISlate, EIP712 {
         for (uint8 i = 0; i < MAX_CANDIDATES; ++i) {
             if (valid.has(i) && _candidates[key][i].seq < best) (slot, best) = (i, _candidates[key][i].seq);
         }
-        index = uint8(Math.min(uint256(quorum.right & _openingsMask(state)).lowest(), MAX_OPENINGS));
+    }
+
+    /// @return index first right opening, or MAX_OPENINGS
+    function _firstRight(State storage state, IVerificationTypes.Ballot memory quorum)
+        private
+        view
+        returns (uint8 index)
+    {
+        return uint8(Math.min(uint256(quorum.right & _openingsMask(state)).lowest(), MAX_OPENINGS));
     }
 
     function _hasWinner(ILearningTypes.Outcome outcome) private pure returns (bool) {
@@ -896,8 +916,7 @@ contract Mining is IMining, ISlate, EIP712 {
         returns (uint256 used)
     {
         if (_hasWinner(outcome)) {
-            (, uint8 index) = _winner(key, state, _quorum(key));
-            return _openings[key][index].usedShares;
+            return _openings[key][_firstRight(state, _quorum(key))].usedShares;
         }
         // Without any opening there is nothing at place 0, and nobody to pay.
         return outcome == ILearningTypes.Outcome.Abandoned ? _openings[key][0].usedShares : 0;
@@ -909,14 +928,10 @@ contract Mining is IMining, ISlate, EIP712 {
         return keccak256(abi.encode(key, "bonds"));
     }
 
-    function _settleBond(bytes32 taskId, uint32 round, bytes32 key, address owner, uint256 bond, bool forfeit)
-        private
-    {
+    function _settleBond(bytes32 key, address owner, uint256 bond, bool forfeit) private {
         if (forfeit) {
-            emit BondForfeited(taskId, round, owner, bond);
             _pay(_bondsPot(key), BURNT, bond, "burn");
         } else {
-            emit BondReleased(taskId, round, owner, bond);
             _pay(_bondsPot(key), owner, bond, "bond");
         }
     }

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 from dapp.chain.codec import Abi, abi, decode_arguments, decode_result, encode_call
-from dapp.protocol.enums import Phase, Status
+from dapp.protocol.enums import Outcome, Phase, Status
 from dapp.protocol.events import Event
 from dapp.protocol.records import (
     Aggregate,
@@ -156,6 +156,10 @@ class Learning(Contract):
     def update_of(self, task_id: TaskId, round: int, device: Address) -> bytes:
         """keccak256 over the ABI-encoded update, or 32 zero bytes."""
         return bytes(self._value("updateOf", task_id, round, device))
+
+    def closed_as(self, task_id: TaskId, round: int) -> Outcome:
+        """How a round was closed; open until it is."""
+        return Outcome(self._value("closedAs", task_id, round))
 
     def schedule_of(self, task_id: TaskId, round: int) -> Schedule:
         return Schedule.from_abi(self._value("scheduleOf", task_id, round))

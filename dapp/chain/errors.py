@@ -99,8 +99,6 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
         "the ticket of {device} was not signed by the admission key {admission}",
         "Ask whoever admits devices for a ticket for this task and this address.",
     ),
-    "LearningBadSignature": ("the signature is not that of {signer}", "Sign again, for this chain and contract."),
-    "LearningMessageExpired": ("the message was good until {deadline} only", "Sign it anew with a later deadline."),
     "LearningBatchTooLong": ("a batch of {length} messages is over {max}", "Send several batches."),
     "LearningTermOutOfBounds": (
         "the term {term} cannot be {value}",
@@ -141,7 +139,6 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
         "the mask {mask} marks devices outside the committed {committed}",
         "Mark only devices that committed.",
     ),
-    "MiningMessageExpired": ("the message was good until {deadline} only", "Sign it anew with a later deadline."),
     "MiningBatchTooLong": ("a batch of {length} messages is over {max}", "Send several batches."),
     "MiningBondTooSmall": ("a bond of {sent} wei is under {needed}", "Send the bond that is asked for."),
     "MiningTooFewIncluded": (

@@ -222,6 +222,8 @@ class BondReleased(Event):
     task_id: TaskId
     round: Round
     owner: Address
+    of_opening: bool
+    place: int
     amount: Wei
 
 
@@ -230,6 +232,8 @@ class BondForfeited(Event):
     task_id: TaskId
     round: Round
     owner: Address
+    of_opening: bool
+    place: int
     amount: Wei
 
 

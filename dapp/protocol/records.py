@@ -50,7 +50,6 @@ class Schedule(Struct):
     """`ILearningTypes.Schedule`: what Mining needs of a round to derive its phases."""
 
     kind: RoundKind
-    outcome: Outcome
     commit_end: int
     closed_at: int
     min_devices: int

@@ -444,7 +444,8 @@ def _committed(view: View, round_: RoundView, event: ev.UpdateCommitted) -> Roun
     update = BlobRef(event.digest, event.size)
     commit = Commit(event.device, index, update, event.root, event.compute_millis, event.relay)
     after = replace(round_, commits={**round_.commits, index: commit})
-    complete = not after.expected & ~after.committed
+    enough = len(after.commits) >= _terms(view).cohort.min_devices  # a dormant device may still save the round
+    complete = enough and not after.expected & ~after.committed
     return replace(after, all_committed_at=event.timestamp) if complete and not round_.all_committed_at else after
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import astuple
 
 import pytest
 from evm import ETHER, Refused
 from house import CONVERGED, DAY, OVERFLOW, Drive, House, digest, mask
+from hypothesis import example, given
+from hypothesis import strategies as st
 from test_learning_enrolment import skipped
 
 from dapp.crypto.merkle import keccak256
@@ -14,6 +17,7 @@ from dapp.crypto.sealed import Ballot, closing_header, failed_header, parent_has
 from dapp.crypto.typed_data import UpdateCommit, learning_domain
 from dapp.crypto.words import encode_words
 from dapp.protocol.enums import Outcome, Phase, RoundKind, SkipReason
+from dapp.types import TaskId
 
 
 def fail(house: House, drive: Drive) -> Drive:
@@ -105,7 +109,7 @@ def test_an_update_larger_than_the_terms_allow_is_refused(house: House) -> None:
     house.learning.send(device, "enrol", task_id, 9, digest("o"), house.ticket(task_id, device))
     house.enrol(task_id, [1, 1, 1])
     drive = house.open(task_id)
-    _, size, *rest = drive.update(0).to_abi()
+    _, _, *rest = drive.update(0).to_abi()
     with pytest.raises(Refused) as refused:
         house.learning.send(device, "commitUpdate", *drive.place, (digest("big"), 1_000_001, *rest))
     assert (refused.value.name, *refused.value.values) == ("LearningUpdateTooLarge", 1_000_001, 1_000_000)
@@ -372,9 +376,26 @@ def test_an_ended_task_takes_nothing_more(house: House) -> None:
             house.learning.send(device, *call)
 
 
-def test_the_weight_of_a_set_is_the_sum_over_its_devices(house: House) -> None:
-    task_id = house.create()
-    house.enrol(task_id, [1, 20, 300, 40, 5, 6, 7, 8])
-    for members in ([], [0], [2, 7], range(8)):
-        weights = [[1, 20, 300, 40, 5, 6, 7, 8][i] for i in members]
-        assert house.learning.read("weightOfSet", task_id, mask(members)) == sum(weights)
+@pytest.fixture(scope="module")
+def weighed() -> tuple[House, TaskId, list[int]]:
+    """A full cohort of 256 devices."""
+    house = House.build(devices=256, verifiers=0)
+    rng = random.Random(3)
+    weights = [rng.choice([1, 2**24 - 1, rng.randrange(1, 2**24)]) for _ in range(256)]
+    task_id = house.create(
+        house.terms(
+            cohort={"max_devices": 256, "weight_cap": 2**24, "max_weight": 2**32 - 1}, encoding={"slots": 1, "bits": 4}
+        )
+    )
+    house.enrol(task_id, weights)
+    return house, task_id, weights
+
+
+@given(members=st.one_of(st.sets(st.integers(0, 255), max_size=12), st.sets(st.integers(0, 255), min_size=128)))
+@example(members=set())
+@example(members=set(range(256)))
+def test_the_weight_of_a_set_is_the_sum_over_its_devices(
+    weighed: tuple[House, TaskId, list[int]], members: set[int]
+) -> None:
+    house, task_id, weights = weighed
+    assert house.learning.read("weightOfSet", task_id, mask(members)) == sum(weights[i] for i in members)

@@ -144,7 +144,7 @@ def test_what_mining_reads_are_the_terms(house: House) -> None:
     assert house.learning.read("powTargetOf", task_id) == 2**250
     schedule = house.learning.read("scheduleOf", task_id, 0)
     assert schedule[-1] == terms.windows.to_abi()
-    assert schedule[4:11] == (3, 5, 3, 3, 6667, 1_000_000, 3)
+    assert schedule[3:10] == (3, 5, 3, 3, 6667, 1_000_000, 3)
 
 
 def test_a_task_that_nobody_created_is_unknown(house: House) -> None:

@@ -1,7 +1,4 @@
-"""Gas as reviewed data: a figure may not rise by more than one per cent above its snapshot, nor above its ceiling.
-
-``UPDATE_GAS=1 pytest tests/gas`` rewrites ``snapshots.json`` with the figures of that run; the ceilings are in the tests.
-"""
+"""The gauge that all gas tests read, and its snapshots; see ``gauge.py``."""
 
 from __future__ import annotations
 
@@ -9,39 +6,17 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-SNAPSHOTS = Path(__file__).parent / "snapshots.json"
-SLACK = 1.01
+HERE = Path(__file__).parent
+SNAPSHOTS = HERE / "snapshots.json"
 
 # The chain and its cast are those of the contracts' own tests.
-sys.path.insert(0, str(Path(__file__).parent.parent / "contracts"))
+sys.path[:0] = [str(HERE), str(HERE.parent / "contracts")]
 
-
-@dataclass
-class Gas:
-    snapshots: dict[str, int]
-    measured: dict[str, int] = field(default_factory=dict)
-    update: bool = False
-
-    def check(self, operation: str, used: int, ceiling: int) -> None:
-        """Holds a figure against its ceiling and its snapshot.
-
-        Args:
-            operation: its name in ``snapshots.json``.
-            used: gas of the transaction, or per message of a batch.
-            ceiling: what the design demands at most.
-        """
-        self.measured[operation] = used
-        assert used <= ceiling, f"{operation}: {used:,} gas, over its ceiling of {ceiling:,}"
-        if self.update:
-            return
-        assert operation in self.snapshots, f"{operation}: {used:,} gas, without a snapshot: run UPDATE_GAS=1"
-        known = self.snapshots[operation]
-        assert used <= known * SLACK, f"{operation}: {used:,} gas, more than 1 % above its snapshot of {known:,}"
+from gauge import Gas  # noqa: E402
 
 
 @pytest.fixture(scope="session")

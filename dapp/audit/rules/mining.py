@@ -147,7 +147,7 @@ def seal_aggregate(world: World, call: Call) -> Iterator[ev.Event]:
     world.require(call.value >= needed, f"its bond of {call.value:,} wei is less than {needed:,}")
     if displaced is not None:
         yield ev.CandidateDisplaced(task_id, round_.number, displaced.edge, slot, displaced.seq, contract=mining)
-        yield ev.BondReleased(task_id, round_.number, displaced.edge, displaced.bond, contract=mining)
+        yield ev.BondReleased(task_id, round_.number, displaced.edge, False, slot, displaced.bond, contract=mining)
     seq = len(round_.candidates) + len(round_.displaced)
     yield ev.AggregateSealed(task_id, round_.number, call.sender, slot, seq, seal, call.value, contract=mining)
     if fixing:
@@ -379,7 +379,7 @@ def settle_candidate_bond(world: World, call: Call) -> Iterator[ev.Event]:
     _claim(world, "candidate's bond", round_.number, slot)
     unopened = candidate.state == CandidateState.SEALED
     forfeit = unopened or bool(quorum_of(world, round_).invalid >> slot & 1)
-    yield from _settle_bond(world, round_, candidate.edge, candidate.bond, forfeit)
+    yield from _settle_bond(world, round_, candidate.edge, False, slot, candidate.bond, forfeit)
 
 
 @rule("Mining.settleOpeningBond")
@@ -389,12 +389,14 @@ def settle_opening_bond(world: World, call: Call) -> Iterator[ev.Event]:
     posted = round_.openings[index]
     _claim(world, "opening's bond", round_.number, index)
     forfeit = bool(quorum_of(world, round_).wrong >> index & 1)
-    yield from _settle_bond(world, round_, posted.poster, posted.bond, forfeit)
+    yield from _settle_bond(world, round_, posted.poster, True, index, posted.bond, forfeit)
 
 
-def _settle_bond(world: World, round_: RoundView, owner: Address, bond: Wei, forfeit: bool) -> Iterator[ev.Event]:
+def _settle_bond(
+    world: World, round_: RoundView, owner: Address, of_opening: bool, place: int, bond: Wei, forfeit: bool
+) -> Iterator[ev.Event]:
     kind = ev.BondForfeited if forfeit else ev.BondReleased
-    yield kind(world.task_id, round_.number, owner, bond, contract=world.deployment.mining)
+    yield kind(world.task_id, round_.number, owner, of_opening, place, bond, contract=world.deployment.mining)
     to, reason = (BURNT, "burn") if forfeit else (owner, "bond")
     yield from world.pay(bonds_pot(round_), to, bond, reason)
 
