@@ -135,7 +135,7 @@ def compiler() -> Path:
 
 
 def compile_units(units: Iterable[str], own: Mapping[str, str]) -> dict[Path, Artifact]:
-    """Compiles units of ours; gives the artifact of each contract that can be deployed and of each interface."""
+    """Compiles units of ours; gives the artifact of each contract that can be deployed."""
     import solcx
 
     sources = all_sources(units, own)
@@ -160,10 +160,8 @@ def compile_units(units: Iterable[str], own: Mapping[str, str]) -> dict[Path, Ar
             continue
         for name, contract in contracts.items():
             code = contract["evm"]["bytecode"]["object"]
-            # Beside what can be deployed, only the interface that a file is named after; a library of internal
-            # functions has code but nothing to call.
-            callable_ = any(entry["type"] == "function" for entry in contract["abi"])
-            if not callable_ or (not code and name != Path(unit).stem):
+            # Nobody deploys an interface, nor a library of internal functions, which has code but nothing to call.
+            if not code or not any(entry["type"] == "function" for entry in contract["abi"]):
                 continue
             runtime = contract["evm"]["deployedBytecode"]["object"]
             if len(runtime) // 2 > EIP170_BYTES:

@@ -38,7 +38,7 @@ def test_the_code_tells_nothing_of_the_machine_that_compiled_it(path: Path) -> N
 
 
 def test_every_contract_of_the_round_is_packaged() -> None:
-    names = {"Escrow", "Learning", "Mining", "Verification", "PrevrandaoSeed", "ISeed"}
+    names = {"Escrow", "Learning", "Mining", "Verification", "PrevrandaoSeed"}
     assert names <= {path.stem for path in PACKAGED}
     for path in PACKAGED:
         assert not artifact(path.stem)["sourceName"].startswith("contracts/test/")
