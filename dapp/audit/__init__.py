@@ -2,7 +2,9 @@
 
 First every transaction is replayed under the contracts' rules and must have caused exactly the events that the file
 says (``replay``); then every blob that those events name is opened and what it claims is recomputed (``contents``).
-What only the chain itself can tell: that the headers are its own, and that no transaction was left out of the file.
+What only the chain itself can tell: that the headers are its own, that no transaction at the end was left out, that
+the contracts' code is Cairn's, and how much gas was used. What a constructor fixed (stakes, delays) is taken from its
+first use; every later use must agree.
 """
 
 from dapp.audit.inspection import Inspection, inspect, render

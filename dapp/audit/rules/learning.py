@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from dapp.audit.rules.mining import entitlements, outcome_of
 from dapp.audit.rules.registry import rule
-from dapp.audit.world import MAX_BATCH, NOTHING, Call, World, address
+from dapp.audit.world import MAX_BATCH, MAX_SEATS, NOTHING, Call, World, address
 from dapp.crypto import merkle
 from dapp.crypto.packing import Encoding
 from dapp.crypto.sealed import enrolments_hash, genesis_head, parent_hash, round_key, terms_digest
@@ -19,7 +19,6 @@ from dapp.protocol.terms import Terms
 from dapp.protocol.view import DORMANT_AFTER, RoundView
 from dapp.types import Address, Round, TaskId, Wei
 
-MAX_SEATS = 51
 IDLE_AFTER = 30 * 24 * 3600
 _MAX_WINDOW = 30 * 24 * 3600
 
@@ -272,7 +271,7 @@ def close_round(world: World, call: Call) -> Iterator[ev.Event]:
         yield world.move(round_.key, world.task_id, world.pots[round_.key] - owed)
 
 
-def closed(world: World, task_id: bytes, number: int) -> RoundView:
+def _closed(world: World, task_id: bytes, number: int) -> RoundView:
     """A round that a claim names: it must be closed."""
     round_ = world.round(task_id, number)
     world.require(round_.outcome != Outcome.OPEN, "the round is not closed")
@@ -282,7 +281,7 @@ def closed(world: World, task_id: bytes, number: int) -> RoundView:
 @rule("Learning.claimDevicePayFor")
 def claim_device_pay(world: World, call: Call) -> Iterator[ev.Event]:
     task_id, number, device = call.args[0], call.args[1], address(call.args[2])
-    round_ = closed(world, task_id, number)
+    round_ = _closed(world, task_id, number)
     enrolment = world.view.enrolments.get(device)
     included = round_.included or 0
     world.require(
@@ -305,7 +304,7 @@ def claim_device_pay(world: World, call: Call) -> Iterator[ev.Event]:
 @rule("Learning.claimRelayPayFor")
 def claim_relay_pay(world: World, call: Call) -> Iterator[ev.Event]:
     task_id, number, relay = call.args[0], call.args[1], address(call.args[2])
-    round_ = closed(world, task_id, number)
+    round_ = _closed(world, task_id, number)
     brought = world.relayed.pop(("Learning", round_.key, relay), 0) & (round_.included or 0)
     world.require(bool(round_.openings) and brought != 0, f"relay 0x{relay.hex()} has no pay to claim")
     amount = world.terms.money.relay_pay * brought.bit_count()

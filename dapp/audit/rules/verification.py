@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dapp.audit.rules.registry import rule
-from dapp.audit.world import BURNT, Call, SeedRequest, Stake, World, address, draw_id, stakes_pot
+from dapp.audit.world import BURNT, MAX_SEATS, Call, SeedRequest, Stake, World, address, draw_id, stakes_pot
 from dapp.chain.facts import Header
 from dapp.consensus.sortition import member_at, votes_needed
 from dapp.crypto import merkle
@@ -17,7 +17,6 @@ from dapp.protocol.records import Ballot
 from dapp.protocol.view import Panel, RoundView
 from dapp.types import Address, Wei
 
-MAX_SEATS = 51
 MAX_ATTEMPTS = 3
 PROMOTIONS = 2
 """Matured members that join, leave and summon take in on their way."""
