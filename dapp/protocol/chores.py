@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dapp.protocol.effects import Duty, Effect, ProveSeed, Transact
-from dapp.protocol.enums import CandidateState, Outcome, Status
+from dapp.protocol.enums import Outcome, Status
 from dapp.protocol.machine import Facts
 from dapp.protocol.terms import Terms
 from dapp.protocol.view import Panel, RoundView, View, bits
@@ -126,14 +126,11 @@ def _payments(facts: Facts, round_: RoundView) -> Iterator[Chore]:
             yield claim("pay edge", "mining", "claim_edge_pay_for")
         if ("opener", round_.right_opening.poster) not in round_.paid:
             yield claim("pay opener", "mining", "claim_opener_pay_for")
-    candidates = [c for c in round_.candidates.values() if c.state in (CandidateState.SEALED, CandidateState.OPENED)]
-    owners = [c.edge for c in candidates] + [o.poster for o in round_.openings]
-    open_bonds = {owner for owner in owners if owners.count(owner) > round_.bonds_settled.get(owner, 0)}
-    for candidate in candidates:
-        if candidate.edge in open_bonds:
-            yield claim("settle bond", "mining", "settle_candidate_bond", candidate.slot)
+    for slot in round_.candidates:
+        if (False, slot) not in round_.bonds:
+            yield claim("settle bond", "mining", "settle_candidate_bond", slot)
     for posted in round_.openings:
-        if posted.poster in open_bonds:
+        if (True, posted.index) not in round_.bonds:
             yield claim("settle opening", "mining", "settle_opening_bond", posted.index)
     for panel in round_.panels:
         yield from _panel_payments(facts, round_, panel)
@@ -148,23 +145,11 @@ def _panel_payments(facts: Facts, round_: RoundView, panel: Panel) -> Iterator[C
         if vote is None or vote.ballot is None:
             slash = Transact(("slash", round_.number, panel.attempt, seat), "verification", "slash_silent", args)
             yield Chore(round_.closed_at, slash)
-        elif panel.settled != Status.DECIDED or not contradicts(panel, seat):
+        else:
             pay = Transact(
                 ("pay voter", round_.number, panel.attempt, seat), "verification", "claim_voter_pay_for", args
             )
             yield Chore(round_.closed_at, pay)
-
-
-def contradicts(panel: Panel, seat: int) -> bool:
-    """Whether a seat's ballot says the opposite of what the panel decided."""
-    ballot, quorum = panel.votes[seat].ballot, panel.quorum
-    assert ballot is not None, "only a revealed ballot can contradict"
-    return bool(
-        ballot.valid & quorum.invalid
-        | ballot.invalid & quorum.valid
-        | ballot.right & quorum.wrong
-        | ballot.wrong & quorum.right
-    )
 
 
 def _withdrawals(view: View) -> Iterator[Chore]:

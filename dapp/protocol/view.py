@@ -136,14 +136,14 @@ class Panel:
     paid: frozenset[int] = frozenset()
 
     def deadlines(self, terms: Terms) -> tuple[int, int, int]:
-        """When the seed lapses, commits end and reveals end; 0 while not known."""
+        """When the seed lapses, commits end and reveals end if nobody else commits; 0 while not known."""
         windows = terms.windows
         seed_end = self.summoned_at + windows.seed
         if not self.seeded_at:
             return seed_end, 0, 0
         commit_end = self.all_committed_at or self.seeded_at + windows.commit_vote
-        if self.all_committed_at == 0 and not self.votes:
-            return seed_end, commit_end, commit_end + windows.reveal_vote
+        if not self.votes:
+            return seed_end, commit_end, commit_end
         return seed_end, commit_end, self.all_revealed_at or commit_end + windows.reveal_vote
 
     def status(self, terms: Terms, now: int) -> Status:
@@ -162,7 +162,8 @@ class Panel:
 class RoundView:
     """A round as its events tell it. Bitmaps are by enrolment index; dictionaries by enrolment, holder, slot.
 
-    ``paid`` names who was paid as what; ``bonds_settled`` counts the bonds of an owner that were given back or lost.
+    ``paid`` names who was paid as what; ``bonds`` says whether the bond of a candidate (False, slot) or of an opening
+    (True, index) was given back or lost.
     """
 
     task_id: TaskId
@@ -194,7 +195,7 @@ class RoundView:
     header: bytes = b""
     closed_at: int = 0
     paid: frozenset[tuple[str, bytes]] = frozenset()
-    bonds_settled: Mapping[Address, int] = field(default_factory=dict)
+    bonds: Mapping[tuple[bool, int], CandidateState] = field(default_factory=dict)
 
     @cached_property
     def key(self) -> bytes:
@@ -548,20 +549,22 @@ def _opener_paid(view: View, round_: RoundView, event: ev.OpenerPaid) -> RoundVi
 
 @_of_round
 def _bond_released(view: View, round_: RoundView, event: ev.BondReleased) -> RoundView:
-    return _with_bond(round_, event.owner)
+    return _with_bond(round_, event, CandidateState.RELEASED)
 
 
 @_of_round
 def _bond_forfeited(view: View, round_: RoundView, event: ev.BondForfeited) -> RoundView:
-    return _with_bond(round_, event.owner)
+    return _with_bond(round_, event, CandidateState.FORFEITED)
 
 
 def _with_paid(round_: RoundView, role: str, who: bytes) -> RoundView:
     return replace(round_, paid=round_.paid | {(role, who)})
 
 
-def _with_bond(round_: RoundView, owner: Address) -> RoundView:
-    return replace(round_, bonds_settled={**round_.bonds_settled, owner: round_.bonds_settled.get(owner, 0) + 1})
+def _with_bond(round_: RoundView, event: ev.BondReleased | ev.BondForfeited, state: CandidateState) -> RoundView:
+    if not event.of_opening and event.place not in round_.candidates:
+        return round_  # of a displaced candidate, whose slot is another's
+    return replace(round_, bonds={**round_.bonds, (event.of_opening, event.place): state})
 
 
 def _closed_task(view: View, event: ev.RoundClosed) -> View:
@@ -629,7 +632,10 @@ def _seed_proven(view: View, event: ev.SeedProven) -> View:
     round_ = view.round
     if round_ is None or not round_.panels or round_.panels[-1].request != event.id:
         return view
-    panel = replace(round_.panels[-1], seed=event.seed, seeded_at=event.timestamp)
+    panel = round_.panels[-1]
+    if event.timestamp > panel.deadlines(_terms(view))[0]:
+        return view  # too late: the attempt has lapsed
+    panel = replace(panel, seed=event.seed, seeded_at=event.timestamp)
     return _with_round(view, replace(round_, panels=(*round_.panels[:-1], panel)))
 
 
@@ -648,9 +654,15 @@ def _vote_revealed(view: View, panel: Panel, event: ev.VoteRevealed) -> Panel:
     return replace(panel, votes=votes, all_revealed_at=event.timestamp if complete else 0)
 
 
-@_of_panel
-def _settled(view: View, panel: Panel, event: ev.PanelSettled) -> Panel:
-    return replace(panel, settled=event.status, settled_at=event.timestamp, quorum=event.quorum)
+@_folds
+def _settled(view: View, event: ev.PanelSettled) -> View:
+    round_ = _round_of_case(view, event.case_key)
+    if round_ is None:
+        return view
+    nobody = Panel(event.attempt, 0, 0, (), event.by, event.timestamp)  # summoned in vain: there was nobody to draw
+    panel = (*round_.panels, nobody)[event.attempt]
+    settled = replace(panel, settled=event.status, settled_at=event.timestamp, quorum=event.quorum)
+    return _with_round(view, replace(round_, panels=(*round_.panels[: event.attempt], settled)))
 
 
 @_of_panel
@@ -660,6 +672,11 @@ def _slashed(view: View, panel: Panel, event: ev.MemberSlashed) -> Panel:
 
 @_of_panel
 def _voter_paid(view: View, panel: Panel, event: ev.VoterPaid) -> Panel:
+    return replace(panel, paid=panel.paid | {event.seat})
+
+
+@_of_panel
+def _voter_pay_burnt(view: View, panel: Panel, event: ev.VoterPayBurnt) -> Panel:
     return replace(panel, paid=panel.paid | {event.seat})
 
 
