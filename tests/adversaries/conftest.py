@@ -11,6 +11,7 @@ import pytest
 # Beside this folder's helpers, the chain and its cast of the contracts' own tests.
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent / "contracts")]
 
+from court import Court  # noqa: E402
 from house import House  # noqa: E402
 from siege import Lab, Siege  # noqa: E402
 
@@ -46,3 +47,15 @@ def overflowing(tmp_path_factory: pytest.TempPathFactory) -> Siege:
     from attackers import overflow
 
     return overflow(tmp_path_factory.mktemp("overflow"))
+
+
+@pytest.fixture(scope="session")
+def bench() -> Court:
+    return Court.build()
+
+
+@pytest.fixture
+def court(bench: Court) -> Iterator[Court]:
+    """Verification alone with seven members."""
+    with bench.supposing():
+        yield bench
