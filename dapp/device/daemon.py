@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dapp.chain.client import Client
 from dapp.chain.contracts import Contracts
 from dapp.chain.keys import Account
@@ -25,7 +27,7 @@ def device_node(
     client: Client,
     contracts: Contracts,
     store: MeteredStore,
-    door: Door,
+    doors: Sequence[Door],
 ) -> Node[DeviceState]:
     """A device that begins from the task's first model."""
     learning = facts.terms.learning
@@ -36,7 +38,7 @@ def device_node(
         training=training,
         model=BlobRef(learning.model_digest, learning.model_size),
     )
-    return Node("device", name, device.step, state, account, client, contracts, store, door)
+    return Node("device", name, device.step, state, account, client, contracts, store, doors)
 
 
 def holder_node(
@@ -48,8 +50,8 @@ def holder_node(
     client: Client,
     contracts: Contracts,
     store: MeteredStore,
-    door: Door,
+    doors: Sequence[Door],
 ) -> Node[HolderState]:
     """The holder of key share ``index``, counted from 0."""
     state = HolderState(facts=facts, view=View(facts.task_id), me=account.address, index=index, share=share)
-    return Node("holder", name, holder.step, state, account, client, contracts, store, door)
+    return Node("holder", name, holder.step, state, account, client, contracts, store, doors)

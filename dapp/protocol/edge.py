@@ -125,6 +125,12 @@ def _round(state: EdgeState, terms: Terms, round_: RoundView, now: int) -> Itera
 # Relaying
 
 
+def _reserve(state: EdgeState, window: int, part: int) -> int:
+    """How long before a window's end this edge relays what nobody brought yet: a part of it for the first edge in line,
+    less for those behind, who are there if the first keeps something back."""
+    return window // (part * (1 + state.turn))
+
+
 def _relay_commits(state: EdgeState, terms: Terms, round_: RoundView, now: int) -> Iterator[Effect]:
     waiting: dict[int, Handed] = {}
     for handed in state.inbox:
@@ -138,8 +144,8 @@ def _relay_commits(state: EdgeState, terms: Terms, round_: RoundView, now: int) 
             if index not in round_.commits:
                 waiting[index] = handed
     mask = sum(1 << index for index in waiting)
-    complete = not round_.expected & ~(round_.committed | mask)
-    flush_at = round_.deadlines(terms).commit_end - terms.windows.commit // 4
+    complete = state.turn == 0 and not round_.expected & ~(round_.committed | mask)
+    flush_at = round_.deadlines(terms).commit_end - _reserve(state, terms.windows.commit, 4)
     if waiting and (complete or len(waiting) >= MAX_BATCH or now >= flush_at):
         batch = tuple(_signed_update(h) for h in list(waiting.values())[:MAX_BATCH])
         args = (round_.task_id, round_.number, batch)
@@ -162,8 +168,8 @@ def _relay_attestations(state: EdgeState, terms: Terms, round_: RoundView, now: 
         and h.message.round == round_.number
         and h.message.holder not in round_.attestations
     }
-    complete = len(waiting) + len(round_.attestations) >= terms.key.holders
-    flush_at = round_.deadlines(terms).publish_end - terms.windows.publish // 8
+    complete = state.turn == 0 and len(waiting) + len(round_.attestations) >= terms.key.holders
+    flush_at = round_.deadlines(terms).publish_end - _reserve(state, terms.windows.publish, 8)
     if waiting and (complete or now >= flush_at):
         batch = tuple(_signed_attestation(state, h) for h in waiting.values())
         mask = sum(1 << holder for holder in waiting)
@@ -187,8 +193,8 @@ def _relay_shares(state: EdgeState, terms: Terms, round_: RoundView, now: int) -
         and h.message.round == round_.number
         and h.message.holder not in round_.shares
     }
-    enough = len(waiting) + len(round_.shares) > terms.key.threshold
-    flush_at = round_.deadlines(terms).challenge_end + terms.windows.share // 4
+    enough = state.turn == 0 and len(waiting) + len(round_.shares) > terms.key.threshold
+    flush_at = round_.deadlines(terms).share_end - _reserve(state, 3 * terms.windows.share, 4)
     if waiting and (enough or now >= flush_at):
         batch = tuple(_signed_share(state, h) for h in waiting.values())
         mask = sum(1 << holder for holder in waiting)

@@ -74,7 +74,7 @@ class Node(Generic[S]):
         state: its first state.
         account: signs its transactions and messages.
         store: counts the bytes that this role sends and receives.
-        door: where its signed messages go.
+        doors: where its signed messages go: every edge it knows, so that none can keep one back.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Node(Generic[S]):
         client: Client,
         contracts: Contracts,
         store: MeteredStore,
-        door: Door | None = None,
+        doors: Sequence[Door] = (),
     ) -> None:
         self.role, self.name = role, name
         self.state = state
@@ -96,7 +96,7 @@ class Node(Generic[S]):
         self.told: deque[Told] = deque()
         self._step = step
         self._client, self._contracts = client, contracts
-        self._door = door
+        self._doors = doors
         self._kept: dict[Digest, bytes] = {}
         self._inputs: deque[Input] = deque()
 
@@ -162,9 +162,9 @@ class Node(Generic[S]):
     def _carry_out(self, effect: Effect) -> None:
         match effect:
             case Hand(_, message):
-                assert self._door is not None, f"{self.name} has no door to hand messages in at"
-                digest = message.signing_hash(self._domain(message))
-                self._door.hand_in(Handed(message, self.account.sign_digest(digest)))
+                signature = self.account.sign_digest(message.signing_hash(self._domain(message)))
+                for door in self._doors:
+                    door.hand_in(Handed(message, signature))
             case Publish(_, ref):
                 self.store.put(self._kept[ref.digest])
             case Pin(_, refs):

@@ -368,11 +368,11 @@ def _nodes(
     ]
     devices, keepers = [], []
     for i, account in enumerate(people.devices):
-        door, metered = edges[i % len(edges)], MeteredStore(store)
+        metered = MeteredStore(store)
         training = Training(facts, rule, split, i)
-        devices.append(device_node(f"device {i}", facts, training, account, client, contracts, metered, door))
+        devices.append(device_node(f"device {i}", facts, training, account, client, contracts, metered, edges))
         if i < settings.holders:
-            keepers.append(holder_node(f"holder {i}", facts, i, shares[i], account, client, contracts, metered, door))
+            keepers.append(holder_node(f"holder {i}", facts, i, shares[i], account, client, contracts, metered, edges))
     verifiers = [
         verifier_node(f"verifier {i}", facts, account, client, contracts, MeteredStore(store))
         for i, account in enumerate(people.verifiers)
