@@ -27,7 +27,7 @@ contract Learning is ILearning, EIP712 {
     uint256 private constant MAX_ATTEMPTS = 3;
 
     /// @dev Every other lane of 32 bits.
-    uint256 private constant LOW_LANES = (type(uint256).max / type(uint64).max) * type(uint32).max;
+    uint256 private constant LOW_LANES = 0x00000000ffffffff00000000ffffffff00000000ffffffff00000000ffffffff;
 
     IEscrow public immutable ESCROW;
     IMining public immutable MINING;
@@ -208,15 +208,16 @@ contract Learning is ILearning, EIP712 {
 
     /// @inheritdoc ILearning
     function commitUpdate(bytes32 taskId, uint32 round, Update calldata update) external {
-        RoundState storage state = _committing(taskId, round);
+        Round storage state = _committing(taskId, round).round;
         uint256 index = _indices[taskId][msg.sender];
-        if (index == 0 || index > state.round.enrolled) revert LearningNotEnrolled(msg.sender);
+        if (index == 0 || index > state.enrolled) revert LearningNotEnrolled(msg.sender);
         uint256 bit = 1 << (index - 1);
-        if (state.round.committed & bit != 0) revert LearningAlreadyCommitted(msg.sender);
+        uint256 committed = state.committed;
+        if (committed & bit != 0) revert LearningAlreadyCommitted(msg.sender);
         uint32 max = _terms[taskId].maxUpdateBytes;
         if (update.size > max) revert LearningUpdateTooLarge(update.size, max);
         _commit(taskId, round, Headers.roundKey(taskId, round), msg.sender, update);
-        _count(taskId, state.round, state.round.committed | bit);
+        _count(taskId, state, committed | bit);
     }
 
     /// @inheritdoc ILearning
@@ -446,7 +447,7 @@ contract Learning is ILearning, EIP712 {
         unchecked {
             bits = (bits | (bits << 124)) & ((0xf << 128) | 0xf);
             bits = (bits | (bits << 62)) & ((0x3 << 192) | (0x3 << 128) | (0x3 << 64) | 0x3);
-            bits = (bits | (bits << 31)) & (type(uint256).max / type(uint32).max);
+            bits = (bits | (bits << 31)) & 0x0000000100000001000000010000000100000001000000010000000100000001;
             return bits * type(uint32).max;
         }
     }
