@@ -26,8 +26,8 @@ from dapp.errors import KeyTooSmall, SettingsError
 MIN_KEY_BITS = 2048
 """Shortest Paillier modulus outside tests."""
 
-MAX_SUM_BITS = 63
-"""Widest slot: the sum of all devices must fit a signed 64-bit integer."""
+MAX_SUM_BITS = 52
+"""Widest slot: the sum of all devices must be exact in a float64 (``dapp.crypto.packing``)."""
 
 T = TypeVar("T")
 Value = int | float | bool | str
@@ -151,7 +151,7 @@ class Learning:
 class Encoding:
     """[encoding]"""
 
-    bits: int = _setting(16, "q: bits of one encoded weight.", least=2, most=32)
+    bits: int = _setting(16, "q: bits of one encoded weight.", least=4, most=32)
     clip: float = _setting(
         1.0,
         "B: values are clipped to ±B before they are encoded; clipped values are counted.",

@@ -96,7 +96,7 @@ def quantise(values: NDArray[np.float64], encoding: Encoding) -> tuple[NDArray[n
 
 
 def fold(values: NDArray[np.float64], weight: int, weight_cap: int) -> NDArray[np.float64]:
-    """values·s_k/s_cap, for tasks in which devices apply their weights themselves; s_k goes into a slot of its own.
+    """values·s_k/s_cap, for tasks in which devices apply their weights themselves (decision 0009).
 
     Raises:
         CryptoError: not 1 ≤ weight ≤ weight_cap.
@@ -187,7 +187,7 @@ def decode_folded(
     Args:
         sums: U = Σ u_k, shape (d,).
         devices: number of included devices.
-        weight_sum: S, the sum that came out of the weights' slot.
+        weight_sum: S = Σ s_k of the included devices, at least 1.
         weight_cap: s_cap, as in ``fold``.
 
     Raises:
