@@ -1,4 +1,4 @@
-"""Aggregate copying: an edge that added nothing up seals what a rival sealed, and opens it with what the rival shows."""
+"""Aggregate copying: an edge that added nothing up seals a rival's seal, and opens it with what the rival shows."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def test_defended_a_copied_seal_does_not_open_for_the_copier(house: House) -> No
     drive = copied(house)
     rival, copier = house.edges[RIVAL], house.edges[COPIER]
     for salt in (drive.salt(rival), drive.salt(copier)):
+        shown = drive.aggregate(rival).to_abi(), salt
         with pytest.raises(Refused, match="MiningSealMismatch"):
-            shown = drive.aggregate(rival).to_abi(), salt
             house.mining.send(copier, "openAggregate", *drive.place, 1, *shown)
 
 

@@ -22,7 +22,8 @@ def test_defended_a_task_has_the_id_of_its_creator_whoever_copies_its_terms(hous
 def test_defended_an_enrolment_sent_by_somebody_else_is_the_same_enrolment(house: House) -> None:
     """The relay can neither change it nor put another device in its place."""
     task_id, device = house.create(), house.devices[0]
-    address, weight, ownership, deadline, ticket, signature = house.enrolment(task_id, device, 100)
+    signed = house.enrolment(task_id, device, 100)
+    address, weight, ownership, deadline, ticket, signature = signed
     for stolen in (
         (house.devices[1].address, weight, ownership, deadline, ticket, signature),
         (address, weight + 1, ownership, deadline, ticket, signature),

@@ -18,7 +18,7 @@ from dapp.protocol.blobs import UpdateBlob
 from dapp.protocol.enums import Outcome
 
 FAULTS: dict[str, tuple[Callable[[Lab], int], str]] = {
-    "0": (lambda lab: 0, "not in 0 < c < n²"),
+    "0": (lambda _: 0, "not in 0 < c < n²"),
     "n²": (lambda lab: lab.public.n_squared, "not in 0 < c < n²"),
     "n² + 1": (lambda lab: lab.public.n_squared + 1, "not in 0 < c < n²"),
     "n": (lambda lab: lab.public.n, "shares a factor with n"),
@@ -31,7 +31,7 @@ FAULTS: dict[str, tuple[Callable[[Lab], int], str]] = {
         lambda lab: next(c for c in range(2, 50) if gmpy2.jacobi(c, lab.public.n) == -1),
         "Jacobi symbol −1",
     ),
-    "1, whose plaintext everybody knows": (lambda lab: 1, "proof of plaintext knowledge fails"),
+    "1, whose plaintext everybody knows": (lambda _: 1, "proof of plaintext knowledge fails"),
 }
 
 

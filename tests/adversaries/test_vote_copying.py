@@ -32,8 +32,8 @@ def test_defended_a_copied_seal_does_not_open_for_the_copier(case: Case) -> None
     case.reveal(0)
     victim = case.voter(0)
     for who in (victim, case.voter(1)):
+        shown = masks(YES), case.evidence(who), case.salt(victim)
         with pytest.raises(Refused, match="VerificationSealMismatch"):
-            shown = masks(YES), case.evidence(who), case.salt(victim)
             case.send(case.voter(1), "revealVote", 1, *shown)
 
 
