@@ -44,6 +44,12 @@ MAX_BATCH = 32
 PATIENCE = 30
 """Seconds of chain time that the next edge in line leaves a chore to those before it."""
 
+MAX_CANDIDATES = 8
+"""Candidates that stand at a time; a further one displaces the lowest bond with one at least twice as high."""
+
+MOST_BONDS = 16
+"""The most that an edge locks to displace others, in bonds of the terms."""
+
 
 @dataclass(frozen=True, slots=True)
 class EdgeState(Role):
@@ -93,6 +99,8 @@ def _due(state: EdgeState, now: int, block: int) -> Iterator[Effect]:
         yield from _round(state, terms, view.round, now)
     for chore in chores(state.facts, view, state.wait_for):
         since = chore.since + PATIENCE * state.turn
+        if max(now, since) >= chore.until:
+            continue
         if now >= since and block >= chore.block:
             yield chore.effect
         else:
@@ -247,8 +255,19 @@ def _seal(state: EdgeState, round_: RoundView) -> Iterator[Effect]:
         made.nonce,
         salt,
     )
-    args = (facts.task_id, number, seal, facts.terms.money.edge_bond)
-    yield Transact(("seal", number), "mining", "seal_aggregate", args)
+    bond = _bond(facts.terms, round_)
+    if bond > MOST_BONDS * max(facts.terms.money.edge_bond, 1):
+        yield Notice(("outbid", number), f"does not seal: all places are taken, and displacing one costs {bond:,} wei")
+    else:
+        args = (facts.task_id, number, seal, bond)
+        yield Transact(("seal", number, bond), "mining", "seal_aggregate", args)
+
+
+def _bond(terms: Terms, round_: RoundView) -> int:
+    """What sealing costs now: the terms' bond, or twice the lowest where all places are taken, maybe by junk."""
+    bonds = [candidate.bond for candidate in round_.candidates.values()]
+    usual = terms.money.edge_bond
+    return usual if len(bonds) < MAX_CANDIDATES else max(usual, 2 * min(bonds), 1)
 
 
 def _open_candidate(state: EdgeState, round_: RoundView) -> Iterator[Effect]:
