@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from siege import Siege, ciphertexts_of, encrypted, forging, rerandomised, with_ciphertexts
@@ -12,12 +13,15 @@ from stage import Stage
 from dapp.crypto import cid, packing
 from dapp.device.training import TrainAndEncrypt
 from dapp.protocol.blobs import BlobRef, ShareBlob, UpdateBlob
-from dapp.protocol.effects import RandomBits, Result
+from dapp.protocol.effects import Effect, Input, RandomBits, Result, Tick, Transact
+from dapp.protocol.enums import Phase
 from dapp.protocol.machine import Facts
 from dapp.protocol.work import MakeShare, ShareMade, encode_values
+from dapp.runtime.node import Step
 from dapp.simulation.faults import lying
 
 VICTIM, PLAGIARIST, MALFORMER, JUNK_HOLDER = 0, 5, 6, 1
+FLOODER = 1
 CRAFTER, WEIGHTS = 0, 203
 FORGED_SLOT = 7
 """The weight of the model that the crafter moves."""
@@ -41,6 +45,32 @@ def overflow(folder: Path) -> Siege:
         device.wrap(lambda step: forging(step, [1], within_the_range))
 
     return Siege.play(folder, ["rounds=2"], corrupt)
+
+
+def flood(folder: Path) -> Siege:
+    """The second edge takes all places for candidates with seals of nothing, before the first has added up."""
+
+    def corrupt(stage: Stage) -> None:
+        stage.node("edge", FLOODER).wrap(flooding)
+
+    return Siege.play(folder, ["edges=2"], corrupt)
+
+
+def flooding(step: Step[Any]) -> Step[Any]:
+    """Seals that open to nothing, as many as there are places, in the first second in which they can be sealed."""
+
+    def flooded(state: Any, input: Input) -> tuple[Any, tuple[Effect, ...]]:
+        after, effects = step(state, input)
+        round_, terms = after.view.round, after.view.terms
+        if not isinstance(input, Tick) or round_ is None or round_.phase(terms, input.now) != Phase.SEAL:
+            return after, effects
+        if round_.included is None or round_.candidates:
+            return after, ()
+        place, bond = (after.facts.task_id, round_.number), terms.money.edge_bond
+        junk = (Transact(("junk", i), "mining", "seal_aggregate", (*place, bytes([i]) * 32, bond)) for i in range(8))
+        return after, tuple(junk)
+
+    return flooded
 
 
 def copy_of_the_round_before(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from attackers import FLOODER, flood
 from evm import ETHER, Refused
 from house import Drive, House
 from test_mining_outcomes import BURNT
 
 from dapp.crypto.sealed import Ballot
+from dapp.protocol import events as ev
 from dapp.protocol.enums import CandidateState, Outcome
 
 PLACES = 8
@@ -49,6 +53,22 @@ def test_defended_an_honest_edge_displaces_junk_with_twice_its_bond_and_the_roun
     assert house.credit(house.edges[HONEST]) >= 2 * ETHER, "the displacing bond comes back"
 
 
+def test_defended_in_a_real_round_the_honest_edge_outbids_the_flood(tmp_path: Path) -> None:
+    """Its machine sees all places taken, and displaces the lowest bond by itself."""
+    siege = flood(tmp_path)
+    (round_,) = siege.rounds
+    people = siege.stage.world.people
+    honest, flooder = people.edges[1 - FLOODER].address, people.edges[FLOODER].address
+    assert [candidate.edge for candidate in round_.candidates.values()].count(flooder) == PLACES - 1
+    assert round_.outcome == Outcome.ACCEPTED
+    assert round_.winner is not None
+    assert round_.winner.edge == honest
+    bond = siege.stage.world.facts.terms.money.edge_bond
+    lost = [event.amount for event in siege.of(ev.BondForfeited)]
+    assert lost == [bond] * (PLACES - 1)
+    assert round_.winner.bond == 2 * bond
+
+
 def test_bounded_junk_that_is_not_opened_costs_its_bonds(house: House) -> None:
     """Seven bonds burnt to make one honest edge lock twice its own for a round."""
     drive = flooded(house)
@@ -57,8 +77,7 @@ def test_bounded_junk_that_is_not_opened_costs_its_bonds(house: House) -> None:
         drive.advance(end)
     drive.close()
     burnt = house.credit(BURNT)
-    junk = [s for s in range(PLACES) if drive.candidate(s).edge != f"0x{house.edges[HONEST].address.hex()}"]
-    junk = [s for s in junk if drive.candidate(s).bond == ETHER]
+    junk = [slot for slot in range(PLACES) if drive.candidate(slot).edge == house.edges[0].address]
     assert len(junk) == PLACES - 1
     for slot in junk:
         house.mining.send(house.anyone, "settleCandidateBond", *drive.place, slot)
