@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import inf
 
 from dapp.protocol.effects import Duty, Effect, ProveSeed, Transact
 from dapp.protocol.enums import Outcome, Status
@@ -18,11 +19,12 @@ ATTEMPTS = 3
 
 @dataclass(frozen=True, slots=True)
 class Chore:
-    """Something to do, due since ``since`` seconds of chain time (and since ``block``, where that is named)."""
+    """Something to do, due from ``since`` to ``until`` in seconds of chain time, and from ``block`` on."""
 
     since: int
     effect: Effect
     block: int = 0
+    until: float = inf
 
 
 def chores(facts: Facts, view: View, wait_for: int) -> Iterator[Chore]:
@@ -57,12 +59,12 @@ def _within(facts: Facts, terms: Terms, round_: RoundView) -> Iterator[Chore]:
     least = terms.cohort.min_devices
     if len(round_.commits) < least:
         yield Chore(ends.commit_end, close)
-    elif round_.included is None:
-        if round_.marked(terms).bit_count() >= least:
-            yield Chore(ends.publish_end, Transact(("include", number), "mining", "fix_included", where))
-        else:
-            yield Chore(ends.publish_end, close)
+    elif round_.included is None and round_.marked(terms).bit_count() < least:
+        yield Chore(ends.publish_end, close)
     elif not round_.opened_candidates:
+        if round_.included is None:
+            include = Transact(("include", number), "mining", "fix_included", where)
+            yield Chore(ends.publish_end, include, until=ends.seal_end)
         yield Chore(ends.open_end, close)
     elif round_.verdict is not None:
         yield Chore(round_.verdict.settled_at, close)
@@ -70,19 +72,12 @@ def _within(facts: Facts, terms: Terms, round_: RoundView) -> Iterator[Chore]:
         yield from _vote(facts, terms, round_)
 
 
-def slate_ready(round_: RoundView, terms: Terms) -> int:
-    """From when nothing can be added to the slate: the panel may be summoned."""
-    ends = round_.deadlines(terms)
-    enough_shares = round_.threshold_shared_at or round_.first_opening_at
-    return ends.opening_end if enough_shares else ends.share_end
-
-
 def _vote(facts: Facts, terms: Terms, round_: RoundView) -> Iterator[Chore]:
     number, panel = round_.number, round_.panels[-1] if round_.panels else None
     case = (facts.mining, round_.key)
     if panel is None or panel.settled == Status.UNDECIDED:
         attempt = len(round_.panels)
-        since = slate_ready(round_, terms) if panel is None else panel.settled_at
+        since = round_.deadlines(terms).opening_end if panel is None else panel.settled_at
         if attempt < ATTEMPTS:
             summon = Transact(("summon", number, attempt), "verification", "summon", (*case, attempt))
             yield Chore(since, summon)
@@ -91,7 +86,7 @@ def _vote(facts: Facts, terms: Terms, round_: RoundView) -> Iterator[Chore]:
     settle = Transact(("settle", number, panel.attempt), "verification", "settle", (*case, panel.attempt))
     if not panel.seeded_at:
         prove = ProveSeed(("prove", number, panel.attempt), case, panel.attempt, panel.seed_block)
-        yield Chore(panel.summoned_at, prove, block=panel.seed_block + 1)
+        yield Chore(panel.summoned_at, prove, block=panel.seed_block + 1, until=seed_end + 1)
         yield Chore(seed_end + 1, settle)
     else:
         yield Chore(reveal_end, settle)

@@ -231,7 +231,7 @@ class RoundView:
             share_end = min(share_end, self.first_opening_at)
             opening_end = self.first_opening_at + windows.contest
         else:
-            opening_end = share_end + windows.opening
+            opening_end = share_end + windows.opening if self.threshold_shared_at else share_end
         return Deadlines(commit_end, publish_end, seal_end, open_end, challenge_end, share_end, opening_end)
 
     def phase(self, terms: Terms, now: int) -> Phase:
@@ -256,8 +256,7 @@ class RoundView:
             return Phase.CHALLENGE
         if now < ends.share_end:
             return Phase.SHARE
-        enough_shares = self.threshold_shared_at or self.first_opening_at
-        return Phase.OPENING if enough_shares and now < ends.opening_end else Phase.VOTE
+        return Phase.OPENING if now < ends.opening_end else Phase.VOTE
 
     def too_few(self, terms: Terms, now: int) -> bool:
         """Whether the round can only close as TooFew: committed, or included, below ``minDevices``."""
