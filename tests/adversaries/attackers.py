@@ -1,4 +1,4 @@
-"""The two besieged tasks: who attacks in them, and how. All others are honest."""
+"""The besieged tasks: who attacks in them, and how. All others are honest."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ BASE = BlobRef(digest("base model"), 2000)
 
 @dataclass(frozen=True)
 class Lab:
-    """A cohort's key and updates. Device ``k`` has ``weights[k]``; all is made by ``random``, so tests repeat."""
+    """A cohort's key and updates. Device ``k`` has ``weights[k]``."""
 
     facts: Facts
     private: paillier.PrivateKey
@@ -94,8 +94,9 @@ class Lab:
 
     @cached_property
     def updates(self) -> tuple[tuple[Commit, bytes], ...]:
-        """Every device's honest update of round 0."""
-        return tuple(self.update(k) for k in range(len(self.devices)))
+        """Every device's honest update of round 0, the same whichever test asks first."""
+        again = replace(self, random=Random(27).getrandbits)
+        return tuple(again.update(k) for k in range(len(self.devices)))
 
     def units(self, device: int) -> NDArray[np.int64]:
         """What a device's update says in the clear, in quantisation units: the secret that attacks are after."""

@@ -11,6 +11,8 @@ from house import House
 from dapp.chain.keys import created_address
 from dapp.protocol.enums import Outcome
 
+pytestmark = pytest.mark.filterwarnings("ignore:SELFDESTRUCT opcode:DeprecationWarning")
+
 PUSH20, SELFDESTRUCT = b"\x73", b"\xff"
 
 

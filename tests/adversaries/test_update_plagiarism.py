@@ -102,7 +102,7 @@ def test_known_gap_who_is_told_the_plaintexts_proves_them_as_its_own(lab: Lab) -
     assert ours == lab.private.decrypt_many(ciphertexts_of(lab.public, UpdateBlob.decode(twins.update(0)[1])))
 
 
-def test_the_copys_randomness_is_fresh(lab: Lab, stolen: UpdateBlob) -> None:
+def test_the_attack_changes_no_plaintext(lab: Lab, stolen: UpdateBlob) -> None:
     """hs^x is an n-th power: multiplying by it is the re-randomisation that the mitigation must withstand."""
     table = FixedBase.for_work(lab.public, 400, 2)
     assert lab.private.decrypt(table.power(12345)) == 0
