@@ -25,12 +25,14 @@ class LocalTraining(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DeviceState(Role):
-    """``model`` and ``gradient`` are what the device took up; ``made``, by round, what it trained."""
+    """``model`` and ``gradient`` are what the device took up, last from round ``taken_up``; ``made``, by round, what it
+    trained; ``refused``, by round, why it did not take a result up."""
 
     me: Address = Address(b"")
     training: LocalTraining | None = None
     model: BlobRef | None = None
     gradient: BlobRef | None = None
+    taken_up: int = -1
     made: Mapping[int, UpdateMade] = field(default_factory=dict)
     refused: Mapping[int, str] = field(default_factory=dict)
 
@@ -100,15 +102,17 @@ def _examine(state: DeviceState, round_: RoundView) -> Examine:
 
 def _judged(state: DeviceState, number: int, examination: Examination) -> DeviceState:
     """Takes the result up if product, opening and mean are right; else keeps the old weights."""
+    if number <= state.taken_up:
+        return state
     round_ = state.view.rounds[number]
     if not (examination.valid and examination.right):
         return replace(state, refused={**state.refused, number: "; ".join(examination.reasons)})
     if round_.kind == RoundKind.GRADIENT:
-        return replace(state, gradient=round_.result)
-    return replace(state, model=round_.result, gradient=None)
+        return replace(state, gradient=round_.result, taken_up=number)
+    return replace(state, model=round_.result, gradient=None, taken_up=number)
 
 
 def _failed(state: DeviceState, duty: Duty, reason: str) -> tuple[DeviceState, tuple[Effect, ...]]:
     if duty[0] == "adopt":
         state = replace(state, refused={**state.refused, int(duty[1]): reason})
-    return state, (Notice(("failed", *duty), f"{duty[0]} in round {duty[1]}: {reason}"),)
+    return ask(state, (Notice(("failed", *duty), f"{duty[0]} in round {duty[1]}: {reason}"),))

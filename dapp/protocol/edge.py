@@ -76,7 +76,7 @@ def step(state: EdgeState, input: Input) -> tuple[EdgeState, tuple[Effect, ...]]
     match input:
         case Handed(message):
             current = state.view.round
-            if current is None or message.round != current.number:
+            if current is None or message.round != current.number or input in state.inbox:
                 return state, ()
             waiting = tuple(h for h in state.inbox if h.message.round == current.number)
             return replace(state, inbox=(*waiting, input)), ()
@@ -87,7 +87,7 @@ def step(state: EdgeState, input: Input) -> tuple[EdgeState, tuple[Effect, ...]]
         case Done(("examine", int(number), int(count)), Examination() as found):
             return replace(state, examined={**state.examined, (number, count): found}), ()
         case Failed(duty, reason):
-            return state, (Notice(("failed", *duty), f"{' '.join(map(str, duty))}: {reason}"),)
+            return ask(state, (Notice(("failed", *duty), f"{' '.join(map(str, duty))}: {reason}"),))
         case Tick(now, block):
             return ask(state, _due(state, now, block))
     return state, ()

@@ -50,12 +50,12 @@ def step(state: HolderState, input: Input) -> tuple[HolderState, tuple[Effect, .
     if (observed := observe(state, input)) is not None:
         return observed, ()
     match input:
-        case Done(("check", int(number), int()), dict() as found):
-            return _checked(state, number, found)
+        case Done(("check", int(number), int(look)), dict() as found):
+            return _checked(state, number, look, found)
         case Done(("share", int(number)), ShareMade() as made):
             return replace(state, made={**state.made, number: made}), ()
         case Failed(duty, reason):
-            return state, (Notice(("failed", *duty), f"{duty[0]} in round {duty[1]}: {reason}"),)
+            return ask(state, (Notice(("failed", *duty), f"{duty[0]} in round {duty[1]}: {reason}"),))
         case Tick(now):
             return ask(state, _due(state, now))
     return state, ()
@@ -132,14 +132,19 @@ def _attest(state: HolderState, round_: RoundView, now: int, publish_end: int) -
         yield Hand(("attest", number), Attestation(state.facts.task_id, number, state.index, mask, publish_end))
 
 
-def _checked(state: HolderState, number: int, found: Findings) -> tuple[HolderState, tuple[Effect, ...]]:
+def _checked(state: HolderState, number: int, look: int, found: Findings) -> tuple[HolderState, tuple[Effect, ...]]:
+    if look < state.looks.get(number, 0):
+        return state, ()
     merged = {**state.findings.get(number, {}), **found}
-    looks = {**state.looks, number: state.looks.get(number, 0) + 1}
+    looks = {**state.looks, number: look + 1}
     state = replace(state, findings={**state.findings, number: merged}, looks=looks)
-    return state, tuple(
-        Notice(("refused", number, index), f"refused the update of device {index}: {reason}")
-        for index, reason in sorted(found.items())
-        if reason
+    return ask(
+        state,
+        (
+            Notice(("refused", number, index, look), f"refused the update of device {index}: {reason}")
+            for index, reason in sorted(found.items())
+            if reason
+        ),
     )
 
 

@@ -54,11 +54,15 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """State of any role: the facts, the chain's view, and the duties that it has asked to be carried out."""
+    """State of any role: the facts, the chain's view, and the duties that it has asked to be carried out.
+
+    ``seen``: block and place in it of the last event, so that one that comes again changes nothing.
+    """
 
     facts: Facts
     view: View
     asked: frozenset[Duty] = frozenset()
+    seen: tuple[int, int] = (-1, -1)
 
 
 R = TypeVar("R", bound=Role)
@@ -66,7 +70,11 @@ R = TypeVar("R", bound=Role)
 
 def observe(state: R, input: Input) -> R | None:
     """The state after a chain event; None for any other input."""
-    return replace(state, view=apply(state.view, input.event)) if isinstance(input, Observed) else None
+    if not isinstance(input, Observed):
+        return None
+    event = input.event
+    place = event.block, event.log_index
+    return replace(state, view=apply(state.view, event), seen=place) if place > state.seen else state
 
 
 def ask(state: R, due: Iterable[Effect]) -> tuple[R, tuple[Effect, ...]]:

@@ -38,7 +38,7 @@ def step(state: VerifierState, input: Input) -> tuple[VerifierState, tuple[Effec
         case Failed(("judge", int(number), int(attempt)), reason):
             return _judged(state, number, attempt, replace(UNABLE, reasons=(reason,)))
         case Failed(duty, reason):
-            return state, (Notice(("failed", *duty), f"{duty[0]} in round {duty[1]}: {reason}"),)
+            return ask(state, (Notice(("failed", *duty), f"{duty[0]} in round {duty[1]}: {reason}"),))
         case Tick(now):
             return ask(state, _due(state, now))
     return state, ()
@@ -66,7 +66,7 @@ def _judged(
     notices = tuple(
         Notice(("verdict", number, attempt, i), f"votes against {reason}") for i, reason in enumerate(found.reasons)
     )
-    return replace(state, judged={**state.judged, (number, attempt): found}), notices
+    return ask(replace(state, judged={**state.judged, (number, attempt): found}), notices)
 
 
 def _due(state: VerifierState, now: int) -> Iterator[Effect]:
