@@ -1,8 +1,9 @@
-"""Helpers that stand beside the tests of this folder can be imported by them."""
+"""Helpers that stand beside the tests of this folder, or beside those of the contracts, can be imported by them."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+FOLDER = Path(__file__).parent
+sys.path[:0] = [str(FOLDER), str(FOLDER.parent / "contracts")]
