@@ -12,6 +12,7 @@ from dapp.consensus.sortition import member_at
 from dapp.crypto import merkle, sealed
 from dapp.crypto.words import encode_words
 from dapp.protocol import events as ev
+from dapp.protocol.chores import ATTEMPTS
 from dapp.protocol.enums import CandidateState, MemberState, Outcome, Phase, Status
 from dapp.protocol.records import (
     Ballot,
@@ -31,12 +32,13 @@ from dapp.protocol.records import (
     Verdict,
     VoteDeadlines,
 )
-from dapp.protocol.view import Panel, RoundView, View, apply
+from dapp.protocol.view import Panel, RoundView, View, apply, bits
+from dapp.simulation.world import round_budget
 from dapp.types import Address, Digest
 
 NOTHING = Digest(bytes(32))
 NOBODY = Address(bytes(20))
-BURNT = Address(bytes.fromhex("000000000000000000000000000000000000dead"))
+MAX_SEATS = 51
 
 
 @dataclass
@@ -112,6 +114,9 @@ def getters(books: Books, contracts: Contracts, now: int) -> Iterator[Said]:
     view, learning, task_id = books.view, contracts.learning, books.view.task_id
     terms = view.terms
     yield "taskOf", _task(view), learning.task_of(task_id)
+    yield "nonceOf", 1, learning.nonce_of(view.requester)
+    yield "roundBudget", round_budget(terms), learning.round_budget(task_id)
+    yield "isConsumer", True, contracts.verification.is_consumer(contracts.mining.address)
     yield "moneyOf", terms.money, learning.money_of(task_id)
     yield "holdersRootOf", terms.key.holders_root, learning.holders_root_of(task_id)
     yield "powTargetOf", terms.mining.pow_target, learning.pow_target_of(task_id)
@@ -160,12 +165,17 @@ def _of_round(books: Books, contracts: Contracts, round_: RoundView, now: int) -
         result = (round_.result.digest, round_.result.size) if round_.result else (NOTHING, 0)
         report = OutcomeReport(round_.outcome, round_.header, *result, bool(round_.openings))
         yield f"outcomeOf {number}", report, mining.outcome_of(*place)
+    yield f"closedAs {number}", round_.outcome, Outcome(learning._value("closedAs", *place))
+    owed = books.pots[round_.key] if round_.outcome == Outcome.OPEN else _owed(books, contracts, round_)
+    yield f"Mining.entitlementsOf {number}", owed, mining.entitlements_of(*place)
     yield from _of_vote(books, contracts, round_, now)
 
 
 def _of_vote(books: Books, contracts: Contracts, round_: RoundView, now: int) -> Iterator[Said]:
     view, verification = books.view, contracts.verification
     case = contracts.mining.address, round_.key
+    owed = _owed_by_panels(books, contracts, round_)
+    yield f"Verification.entitlementsOf {round_.number}", owed, verification.entitlements_of(*case)
     for panel in round_.panels:
         name = f"{round_.number} {panel.attempt}"
         yield f"panelOf {name}", _panel(panel, view, now), verification.panel_of(*case, panel.attempt)
@@ -183,6 +193,9 @@ def _of_vote(books: Books, contracts: Contracts, round_: RoundView, now: int) ->
     yield f"verdictOf {round_.number}", verdict or Verdict(Status.NONE, 0, NO_BALLOT), verification.verdict_of(*case)
     if round_.included is not None:
         yield f"slateOf {round_.number}", _slate(round_, view, now), contracts.mining.slate_of(round_.key)
+        if last is not None:
+            decided = last.status(view.terms, now) == Status.DECIDED
+            yield f"decides {round_.number}", decided, contracts.mining.decides(round_.key, last.quorum)
 
 
 def _of_registry(books: Books, contracts: Contracts) -> Iterator[Said]:
@@ -206,6 +219,46 @@ def _of_escrow(books: Books, contracts: Contracts) -> Iterator[Said]:
 
 
 NO_BALLOT = Ballot(0, 0, 0, 0)
+
+
+def _owed(books: Books, contracts: Contracts, round_: RoundView) -> int:
+    """What Mining and Verification still owe of a closed round."""
+    view, mining = books.view, contracts.mining.address
+    if not round_.opened_candidates:
+        return 0
+    money, owed = view.terms.money, _owed_by_panels(books, contracts, round_)
+    if round_.openings:
+        relayed = [m.relay for m in (*round_.attestations.values(), *round_.shares.values()) if m.relay != m.who]
+        owed += money.relay_pay * sum(("relay", mining + relay) not in round_.paid for relay in relayed)
+    right = round_.openings[0] if round_.outcome == Outcome.ABANDONED and round_.openings else None
+    if round_.outcome in (Outcome.ACCEPTED, Outcome.CONVERGED, Outcome.OVERFLOW):
+        right = round_.right_opening
+        owed += money.edge_pay * (("edge", round_.winner.edge) not in round_.paid)
+        owed += money.bounty * (("opener", right.poster) not in round_.paid)
+    used = bits(right.opening.used_shares) if right else ()
+    return owed + money.holder_pay * sum(("holder", round_.shares[h].who) not in round_.paid for h in used)
+
+
+def _owed_by_panels(books: Books, contracts: Contracts, round_: RoundView) -> int:
+    """What panels have earned, and what those to come may."""
+    money, panels = books.view.terms.money, round_.panels
+    if round_.included is None:
+        return 0  # no slate yet
+    owed, size = 0, books.view.terms.panel.seats
+    for panel in panels:
+        revealed = {seat for seat, vote in panel.votes.items() if vote.ballot is not None}
+        if panel.settled is not None:
+            owed += money.voter_pay * len(revealed - panel.paid)
+        else:
+            paid = books.provers.get(panel.request) == contracts.verification.address
+            owed += panel.size * money.voter_pay + (1 if paid else 2) * money.bounty
+        size = min(2 * panel.size + 1, MAX_SEATS)
+    if panels and panels[-1].settled in (Status.DECIDED, Status.ABANDONED):
+        return owed
+    for _ in range(len(panels), ATTEMPTS):
+        owed += size * money.voter_pay + 3 * money.bounty
+        size = min(2 * size + 1, MAX_SEATS)
+    return owed
 
 
 def _task(view: View) -> Task:
