@@ -253,7 +253,7 @@ class Mining:
 
     beta: int = _setting(0, "Block generation rate β, carried by every header.", least=0, most=2**32 - 1)
     pow_bits: int = _setting(
-        0, "Proof of work: leading zero bits of a candidate's header; 0 asks for none.", least=0, most=64
+        0, "Proof of work: leading zero bits of a candidate's header; 0 asks for none.", least=0, most=32
     )
 
     @property

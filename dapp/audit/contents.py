@@ -4,29 +4,27 @@ shares, openings, weighted means, stopping tests, models, and whether the panels
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from math import factorial, gcd, prod
 
 from dapp.audit.rules.mining import winner
 from dapp.audit.world import World
 from dapp.crypto import merkle, packing
 from dapp.crypto.cid import cid_v1
-from dapp.crypto.leverage import allowed
-from dapp.crypto.multiexp import multi_power
+from dapp.crypto.leverage import allowed, openable
 from dapp.crypto.paillier import MIN_BITS, PublicKey
 from dapp.crypto.sealed import vote_evidence
 from dapp.crypto.threshold import ThresholdKey
-from dapp.errors import AuditError, BlobError, BlobUnavailable, CairnError, CryptoError
+from dapp.errors import AuditError, BlobError, BlobUnavailable, CairnError
 from dapp.learning import strategy
 from dapp.learning.vectors import weights_of
-from dapp.protocol.blobs import BlobRef, KeyBlob, OpeningBlob, ShareBlob, split
+from dapp.protocol.blobs import BlobRef, KeyBlob
 from dapp.protocol.enums import Status
 from dapp.protocol.machine import Facts
 from dapp.protocol.records import Ballot
-from dapp.protocol.view import Panel, Posted, RoundView, bits
-from dapp.protocol.work import MISSING, Examination, Examine, check_update, judged_sum
+from dapp.protocol.view import Panel, RoundView, bits
+from dapp.protocol.work import MISSING, Examination, Examine, check_update, read_share
 from dapp.storage import BlobStore
 
 SAYS_NOTHING = Ballot(0, 0, 0, 0)
@@ -167,11 +165,11 @@ class Contents:
 
     def sums(self, facts: Facts, round_: RoundView) -> None:
         """Candidates and openings against the product over the included set, and the panels' words against both."""
-        job = Examine(facts, judged_sum(self.world.view, round_), round_.opened_candidates, round_.openings)
+        job = Examine.of(facts, self.world.view, round_, round_.opened_candidates, round_.openings)
         said = self.world.verdict(round_)
         quorum = said[1] if said and said[0] == Status.DECIDED else SAYS_NOTHING
         where = f"round {round_.number}"
-        blobs = {ref.digest: self.look_for(ref, where) for ref in dict.fromkeys(job.needs)}
+        blobs = {ref: self.look_for(ref, where) for ref in dict.fromkeys(job.needs)}
         with _lies(where):
             found: Examination = job.run(blobs, secrets.randbits).value
         self.examined[round_.number] = found
@@ -207,20 +205,24 @@ class Contents:
             self.findings.append(f"{where}: {thing} is {blame}: {reason}")
 
     def shares(self, facts: Facts, round_: RoundView) -> None:
-        """The leverage rule, every share's form, and that the shares to be paid open the sum."""
+        """The leverage rule, and every share's form; that those to be paid open the sum is the opening's to show."""
         if not round_.shares:
             return
         where, least = f"round {round_.number}", self.world.terms.cohort.min_devices
         included = frozenset(bits(round_.included or 0))
         names = ", ".join(str(holder) for holder in sorted(round_.shares))
-        earlier = (
+        asked = (
             frozenset(bits(r.included or 0))
             for r in self.world.view.rounds[: round_.number]
             if r.shares and (r.base, r.kind) == (round_.base, round_.kind)
         )
-        lever = allowed(earlier, included, least)
+        lever = allowed(openable(asked, least), included, least)
         who = f"{where}: holders {names}"
-        _must(who, lever, f"shared for a set that lets sums on this model be combined into fewer than {least} devices")
+        told = f"shared for a set that lets sums on this model be combined into fewer than {least} devices"
+        if len(round_.shares) < facts.key.threshold and not lever:
+            self.findings.append(f"{who} {told}; too few to open it")
+        else:
+            _must(who, lever, told)
         weights = [e.weight for e in self.world.view.enrolments.values() if e.index in included]
         _must(
             who, 2 * max(weights) <= round_.total_weight, "shared for a set with a device of more than half the weight"
@@ -228,7 +230,6 @@ class Contents:
         self.world.checks["shares"] += 2
         won = winner(self.world, round_)
         used = won[1].opening.used_shares if won else 0
-        numbers = {}
         for holder, share in sorted(round_.shares.items()):
             what = f"{where}: holder {holder}'s share"
             needed = bool(used >> holder & 1)
@@ -236,7 +237,7 @@ class Contents:
             reason = MISSING
             if data is not None:
                 try:
-                    numbers[holder + 1] = _share_numbers(facts, round_.number, holder, data)
+                    read_share(facts, round_.number, holder, data)
                     reason = ""
                 except CairnError as error:
                     reason = str(error)
@@ -245,24 +246,6 @@ class Contents:
                     what, not needed, f"the opening that closed the round was paid to use {_name(share.blob)}: {reason}"
                 )
                 self.findings.append(f"{what} {_name(share.blob)} was not used: {reason}")
-            self.world.checks["shares"] += 1
-        if won:
-            self._used(facts, round_, won[1], {i: numbers[i] for i in numbers if used >> (i - 1) & 1})
-
-    def _used(self, facts: Facts, round_: RoundView, posted: Posted, shares: Mapping[int, Sequence[int]]) -> None:
-        """That each share which an opening lists as used helps to open the sum, t at a time."""
-        public, width = facts.key.public, facts.key.public.n_bytes
-        blob = OpeningBlob.decode(self.read(posted.blob, f"round {round_.number}: the opening"))
-        roots = split(blob.roots, width, facts.terms.encoding.ciphertexts, "roots")
-        holders, threshold = sorted(shares), facts.key.threshold
-        for first in range(len(holders) - threshold + 1):
-            quorum = holders[first : first + threshold]
-            names = ", ".join(str(i - 1) for i in quorum)
-            _must(
-                f"round {round_.number}: holders {names}",
-                opens(public, facts.key.holders, {i: shares[i] for i in quorum}, roots, secrets.randbits),
-                f"their shares, which opening {posted.index} lists as used, do not open the sum",
-            )
             self.world.checks["shares"] += 1
 
     def votes(self, round_: RoundView) -> None:
@@ -313,48 +296,6 @@ class Contents:
             last = self.read(view.model, "the last model")
             _must("model.safetensors", final == last, f"it is not the last model, {_name(view.model)}")
             self.world.checks["models"] += 1
-
-
-def opens(
-    public: PublicKey,
-    holders: int,
-    shares: Mapping[int, Sequence[int]],
-    roots: Sequence[int],
-    random: Callable[[int], int],
-) -> bool:
-    """Whether t shares x_i = c^{2Δ·s_i} are those of the n-th roots r of c: ∏ x_i^{2λ_i} = r^{4Δ²} mod n, Δ = holders!.
-
-    (Shoup 2000; crypto notes W7.) All positions at once, with private random weights: 2^−128 to pass wrongly, up to
-    signs, which decide nothing.
-
-    Args:
-        shares: by holder's index from 1, exactly t of them; one number a position.
-        roots: of an opening that was found right.
-    """
-    n, delta = public.n, factorial(holders)
-    weights = [random(128) for _ in roots]
-    left = 1
-    for i, numbers in shares.items():
-        others = [j for j in shares if j != i]
-        coefficient = delta * prod(others) // prod(j - i for j in others)
-        left = left * pow(int(multi_power(numbers, weights, n)), 2 * coefficient, n) % n
-    return left == pow(int(multi_power(roots, weights, n)), 4 * delta**2, n)
-
-
-def _share_numbers(facts: Facts, number: int, holder: int, data: bytes) -> list[int]:
-    """The numbers of a share blob.
-
-    Raises:
-        BlobError: of another task, round or holder, or of another form.
-        CryptoError: a number that no share can be.
-    """
-    blob, public = ShareBlob.decode(data), facts.key.public
-    if (blob.task, blob.round, blob.holder) != (facts.task_id, number, holder):
-        raise BlobError("it names another task, round or holder")
-    numbers = split(blob.shares, public.n_bytes, facts.terms.encoding.ciphertexts, "shares")
-    if any(not 0 < x < public.n or gcd(x, public.n) != 1 for x in numbers):
-        raise CryptoError("it holds a number that is no unit modulo n")
-    return numbers
 
 
 def _name(ref: BlobRef) -> str:

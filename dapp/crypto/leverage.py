@@ -45,6 +45,16 @@ def leverages(sets: Sequence[frozenset[int]]) -> dict[int, Fraction]:
     return {k: values[pattern] for k, pattern in patterns.items()}
 
 
+def openable(asked: Iterable[frozenset[int]], min_devices: int) -> tuple[frozenset[int], ...]:
+    """Of the sets asked for one after the other, those that honest holders share for: each ``allowed`` after those
+    before it. A set that they refuse finds no t shares, so it counts for nothing."""
+    kept: list[frozenset[int]] = []
+    for each in asked:
+        if allowed(kept, each, min_devices):
+            kept.append(each)
+    return tuple(kept)
+
+
 def allowed(previous: Iterable[frozenset[int]], asked: frozenset[int], min_devices: int) -> bool:
     """Whether the sum over ``asked`` may be opened after those over ``previous`` (protocol, section 1, step 5).
 

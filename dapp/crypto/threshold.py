@@ -15,7 +15,7 @@ from math import comb, factorial, prod
 import gmpy2
 from gmpy2 import mpz, powmod
 
-from dapp.crypto.multiexp import Chain
+from dapp.crypto.multiexp import Chain, multi_power
 from dapp.crypto.paillier import STATISTICAL_BITS, PrivateKey, PublicKey, RandomBits
 from dapp.errors import CryptoError
 
@@ -122,6 +122,27 @@ def combine(
         + (f"; malformed shares from holders {malformed}" if malformed else ""),
         help="Wait for shares from more holders.",
     )
+
+
+def shares_open(
+    key: ThresholdKey, shares: Mapping[int, Sequence[int]], roots: Sequence[int], random: RandomBits
+) -> bool:
+    """Whether t shares x_i = c^{2Δ·s_i} are those of the n-th roots r of c: ∏ x_i^{2λ_i} = r^{4Δ²} mod n (Shoup 2000).
+
+    All positions at once, with private random weights: 2^−128 to pass wrongly, up to signs, which decide nothing.
+
+    Args:
+        shares: by holder's index from 1, exactly t of them; one number a position.
+        roots: of an opening that was found right.
+    """
+    n, delta = key.public.n, key.delta
+    weights = [random(128) for _ in roots]
+    left = mpz(1)
+    for i, numbers in shares.items():
+        others = [j for j in shares if j != i]
+        coefficient = delta * prod(others) // prod(j - i for j in others)
+        left = left * powmod(multi_power(numbers, weights, n), 2 * coefficient, n) % n
+    return bool(left == powmod(multi_power(roots, weights, n), 4 * delta**2, n))
 
 
 def check_opening(public: PublicKey, ciphertexts: Sequence[int], opening: Opening, random: RandomBits) -> None:

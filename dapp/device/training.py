@@ -134,7 +134,7 @@ class TrainAndEncrypt:
 
 
 def _had(blobs: Blobs, ref: BlobRef, what: str) -> bytes:
-    data = blobs[ref.digest]
+    data = blobs[ref]
     if data is None:
         raise BlobUnavailable(f"the {what} ({ref.digest.hex()}) is {MISSING}")
     return data

@@ -12,7 +12,7 @@ from dapp.protocol.effects import Done, Duty, Effect, Failed, Hand, Input, Job, 
 from dapp.protocol.enums import Outcome, Phase, RoundKind
 from dapp.protocol.machine import Role, ask, observe
 from dapp.protocol.view import Enrolment, RoundView
-from dapp.protocol.work import Examination, Examine, UpdateMade, judged_sum
+from dapp.protocol.work import MISSING, Examination, Examine, UpdateMade
 from dapp.types import Address
 
 
@@ -44,7 +44,7 @@ def step(state: DeviceState, input: Input) -> tuple[DeviceState, tuple[Effect, .
     match input:
         case Done(("train", int(number)), UpdateMade() as made):
             return replace(state, made={**state.made, number: made}), ()
-        case Done(("adopt", int(number)), Examination() as examination):
+        case Done(("adopt", int(number), int()), Examination() as examination):
             return _judged(state, number, examination), ()
         case Failed(duty, reason):
             return _failed(state, duty, reason)
@@ -57,9 +57,7 @@ def _due(state: DeviceState, now: int) -> Iterator[Effect]:
     view, me = state.view, state.view.enrolments.get(state.me)
     if view.terms is None or me is None or state.training is None:
         return
-    for round_ in view.rounds[-2:]:
-        if me.index < round_.enrolled and round_.outcome in (Outcome.ACCEPTED, Outcome.CONVERGED):
-            yield Work(("adopt", round_.number), _examine(state, round_))
+    yield from _adopt(state)
     current = view.round
     if current is None or me.index >= current.enrolled:
         return
@@ -93,23 +91,37 @@ def _commit(state: DeviceState, number: int, made: UpdateMade, deadline: int) ->
     )
 
 
+def _adopt(state: DeviceState) -> Iterator[Effect]:
+    """Examines, in order, what was built on the model that this device holds; what was not to be had is looked for
+    again in every later round."""
+    latest = len(state.view.rounds) - 1
+    for round_ in state.view.rounds[state.taken_up + 1 :]:
+        number, reason = round_.number, state.refused.get(round_.number)
+        accepted = round_.outcome in (Outcome.ACCEPTED, Outcome.CONVERGED)
+        if accepted and round_.base == state.model and (reason is None or MISSING in reason):
+            yield Work(("adopt", number, latest), _examine(state, round_))
+
+
 def _examine(state: DeviceState, round_: RoundView) -> Examine:
     winner, opening = round_.winner, round_.right_opening
     assert winner is not None, "an accepted round has a winner"
     assert opening is not None, "an accepted round has a right opening"
-    return Examine(state.facts, judged_sum(state.view, round_), (winner,), (opening,))
+    return Examine.of(state.facts, state.view, round_, (winner,), (opening,))
 
 
 def _judged(state: DeviceState, number: int, examination: Examination) -> DeviceState:
-    """Takes the result up if product, opening and mean are right; else keeps the old weights."""
-    if number <= state.taken_up:
-        return state
+    """Takes the result up if it builds on what this device holds, and product, opening and mean are right; else keeps
+    the old weights."""
     round_ = state.view.rounds[number]
+    if number <= state.taken_up or round_.base != state.model:
+        return state
     if not (examination.valid and examination.right):
         return replace(state, refused={**state.refused, number: "; ".join(examination.reasons)})
+    refused = {n: reason for n, reason in state.refused.items() if n != number}
+    state = replace(state, taken_up=number, refused=refused)
     if round_.kind == RoundKind.GRADIENT:
-        return replace(state, gradient=round_.result, taken_up=number)
-    return replace(state, model=round_.result, gradient=None, taken_up=number)
+        return replace(state, gradient=round_.result)
+    return replace(state, model=round_.result, gradient=None)
 
 
 def _failed(state: DeviceState, duty: Duty, reason: str) -> tuple[DeviceState, tuple[Effect, ...]]:

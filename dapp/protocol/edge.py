@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from dapp.crypto import merkle
 from dapp.crypto.sealed import aggregate_seal, derive_salt
-from dapp.crypto.typed_data import Attestation, ShareCommit, UpdateCommit
+from dapp.crypto.typed_data import Attestation, ShareCommit, UpdateCommit, recover
+from dapp.errors import CryptoError
 from dapp.protocol.chores import chores
 from dapp.protocol.effects import (
     Done,
@@ -41,7 +42,7 @@ from dapp.types import Address
 MAX_BATCH = 32
 """Messages that a contract takes in one batch."""
 
-PATIENCE = 30
+PATIENCE = 10
 """Seconds of chain time that the next edge in line leaves a chore to those before it."""
 
 MAX_CANDIDATES = 8
@@ -91,6 +92,21 @@ def step(state: EdgeState, input: Input) -> tuple[EdgeState, tuple[Effect, ...]]
         case Tick(now, block):
             return ask(state, _due(state, now, block))
     return state, ()
+
+
+def _is_signed(state: EdgeState, handed: Handed) -> bool:
+    """Whether a message comes from whom it names: a forged one must not stand in the true one's place."""
+    message, facts = handed.message, state.facts
+    if isinstance(message, UpdateCommit):
+        domain, signer = facts.learning_domain, message.device
+    elif message.holder < len(state.holders):
+        domain, signer = facts.mining_domain, state.holders[message.holder]
+    else:
+        return False
+    try:
+        return recover(message, domain, handed.signature) == signer
+    except CryptoError:
+        return False
 
 
 def _due(state: EdgeState, now: int, block: int) -> Iterator[Effect]:
@@ -290,34 +306,43 @@ def _salt(state: EdgeState, number: int) -> bytes:
 # The opening
 
 
+def _opening_turn(state: EdgeState, round_: RoundView, ours: Candidate | None) -> int:
+    """When this edge may open the sum, in sixteenths of the opening window: those with an opened candidate one after
+    the other, then, from half of the window on, those without."""
+    if ours is not None and ours in round_.opened_candidates:
+        return min(round_.opened_candidates.index(ours), 7)
+    return 8 + min(state.turn, 7)
+
+
 def _open_sum(state: EdgeState, terms: Terms, round_: RoundView, now: int) -> Iterator[Effect]:
     """Opens the sum when it is this edge's turn, or when what others posted is wrong."""
     number, made = round_.number, state.made.get(round_.number)
     ours = _mine(state, round_)
-    if not round_.threshold_shared_at or made is None or ours is None or ours.state != CandidateState.OPENED:
+    if not round_.threshold_shared_at or made is None:
         return
+    if not any(c.root == made.root for c in round_.opened_candidates):
+        return  # nobody's candidate carries the product that this edge computed: no honest holder shares for it
     if any(o.poster == state.me for o in round_.openings):
         return
     if round_.openings:
         count = len(round_.openings)
         found = state.examined.get((number, count))
         if found is None:
-            yield Work(
-                ("examine", number, count), Examine(state.facts, judged_sum(state.view, round_), (), round_.openings)
-            )
+            job = Examine.of(state.facts, state.view, round_, (), round_.openings)
+            yield Work(("examine", number, count), job)
         if found is None or found.right:
             return
     else:
-        rank = round_.opened_candidates.index(ours)
-        turn = round_.threshold_shared_at + rank * terms.windows.opening // 4
+        turn = round_.threshold_shared_at + _opening_turn(state, round_, ours) * terms.windows.opening // 16
         if now < turn:
             yield Wake(at=turn)
             return
     opened = state.opened.get(number)
     if opened is None:
         shares = tuple(share for _, share in sorted(round_.shares.items()))
-        job = OpenSum(state.facts, judged_sum(state.view, round_), made.blob, shares)
-        yield Work(("open", number, len(shares)), job)
+        yield Work(
+            ("open", number, len(shares)), OpenSum(state.facts, judged_sum(state.view, round_), made.blob, shares)
+        )
         return
     opening = Opening(
         opened.blob.digest, opened.blob.size, opened.model.digest, opened.model.size, opened.used, opened.flags

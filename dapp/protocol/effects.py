@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from dapp.crypto.typed_data import Attestation, ShareCommit, UpdateCommit
 from dapp.protocol.blobs import BlobRef
 from dapp.protocol.events import Event
-from dapp.types import Address, Digest
+from dapp.types import Address
 
 Duty = tuple[str | int, ...]
 """What is to be done, once: ("commit", round), ("judge", round, attempt) …"""
@@ -28,8 +28,8 @@ Relayed = UpdateCommit | Attestation | ShareCommit
 RandomBits = Callable[[int], int]
 """k → a uniform integer of k bits."""
 
-Blobs = Mapping[Digest, bytes | None]
-"""Contents by digest; None where no store had it."""
+Blobs = Mapping[BlobRef, bytes | None]
+"""Contents by the whole name, digest and size; None where no store had it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from dapp.crypto.leverage import allowed
+from dapp.crypto.leverage import allowed, openable
 from dapp.crypto.threshold import KeyShare
 from dapp.crypto.typed_data import Attestation, ShareCommit
 from dapp.protocol.effects import (
@@ -87,12 +87,14 @@ def refusal(state: HolderState, round_: RoundView) -> str | None:
 
 
 def earlier_sets(state: HolderState, round_: RoundView) -> tuple[frozenset[int], ...]:
-    """The sets for which a share was posted on the same base model and kind."""
-    return tuple(
+    """The sets on the same base model and kind that may have been opened before: a share was posted, or this holder
+    made one, which somebody may have seen though it never reached the chain."""
+    asked = (
         frozenset(bits(r.included or 0))
-        for r in state.view.rounds
-        if r.base == round_.base and r.kind == round_.kind and r.shares and r.number != round_.number
+        for r in state.view.rounds[: round_.number]
+        if (r.base, r.kind) == (round_.base, round_.kind) and (r.shares or r.number in state.made)
     )
+    return openable(asked, state.facts.terms.cohort.min_devices)
 
 
 def _due(state: HolderState, now: int) -> Iterator[Effect]:
@@ -111,7 +113,9 @@ def _due(state: HolderState, now: int) -> Iterator[Effect]:
         else:
             yield Wake(at=standby)
     elif phase == Phase.CLOSED and ("pin", number) in state.asked:
-        yield Unpin(("unpin", number), tuple(c.update for c in round_.included_commits))
+        found = state.findings.get(number, {})
+        pinned = tuple(c.update for i, c in sorted(round_.commits.items()) if found.get(i) == "")
+        yield Unpin(("unpin", number), pinned)
 
 
 def _attest(state: HolderState, round_: RoundView, now: int, publish_end: int) -> Iterator[Effect]:

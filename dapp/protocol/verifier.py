@@ -12,7 +12,7 @@ from dapp.protocol.enums import Status
 from dapp.protocol.machine import Role, ask, observe
 from dapp.protocol.records import Ballot
 from dapp.protocol.view import Panel, RoundView
-from dapp.protocol.work import Examination, Examine, judged_sum
+from dapp.protocol.work import Examination, Examine
 from dapp.types import Address
 
 UNABLE = Examination(0, 0, 0, 0, bytes(32), ("an included update is not to be had",), None)
@@ -82,7 +82,7 @@ def _due(state: VerifierState, now: int) -> Iterator[Effect]:
     found = state.judged.get((number, attempt))
     if status == Status.COMMITTING:
         if found is None:
-            job = Examine(state.facts, judged_sum(view, round_), round_.opened_candidates, round_.openings)
+            job = Examine.of(state.facts, view, round_, round_.opened_candidates, round_.openings)
             yield Work(("judge", number, attempt), job)
         elif seat not in panel.votes:
             yield _commit(state, round_, panel, seat, found)

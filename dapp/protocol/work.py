@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from math import gcd
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ from dapp.protocol.blobs import AggregateBlob, BlobRef, OpeningBlob, ShareBlob, 
 from dapp.protocol.effects import Blobs, RandomBits, Result
 from dapp.protocol.enums import RoundKind, Weighting
 from dapp.protocol.machine import Facts
-from dapp.protocol.view import Candidate, Commit, Posted, RoundView, Share, View
+from dapp.protocol.view import Candidate, Commit, Posted, RoundView, Share, View, bits
 from dapp.types import Address, Digest, Round, TaskId
 
 MISSING = "not to be had"
@@ -218,7 +219,7 @@ class CheckUpdates:
         return f"checking {len(self.commits)} updates and their proofs"
 
     def run(self, blobs: Blobs, random: RandomBits) -> Result:
-        return Result({c.index: self._reason(c, blobs[c.update.digest]) for c in self.commits})
+        return Result({c.index: self._reason(c, blobs[c.update]) for c in self.commits})
 
     def _reason(self, commit: Commit, data: bytes | None) -> str:
         if data is None:
@@ -243,7 +244,7 @@ def product(facts: Facts, sum_: RoundSum, blobs: Blobs) -> tuple[list[int], byte
     columns = []
     for contribution in sum_.contributions:
         commit = contribution.commit
-        data = blobs[commit.update.digest]
+        data = blobs[commit.update]
         if data is None:
             raise BlobUnavailable(f"the included update of device {commit.index} is {MISSING}")
         columns.append(read_update(facts, sum_.number, commit, data)[1])
@@ -404,6 +405,22 @@ def read_sum(facts: Facts, sum_: RoundSum, messages: Sequence[int], base: bytes)
     return Opened(model_like(base, learning.apply_update(vector, mean)), flags, loss)
 
 
+def read_share(facts: Facts, number: int, holder: int, data: bytes) -> list[int]:
+    """The numbers of a holder's share blob.
+
+    Raises:
+        BlobError: of another task, round or holder, or of another form.
+        CryptoError: a number that no share can be.
+    """
+    blob, public = ShareBlob.decode(data), facts.key.public
+    if (blob.task, blob.round, blob.holder) != (facts.task_id, number, holder):
+        raise BlobError("it names another task, round or holder")
+    numbers = split(blob.shares, public.n_bytes, facts.terms.encoding.ciphertexts, "shares")
+    if any(not 0 < x < public.n or gcd(x, public.n) != 1 for x in numbers):
+        raise CryptoError("it holds a number that is no unit modulo n")
+    return numbers
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """Some positions of an opening: what one process of several computes."""
@@ -457,9 +474,14 @@ class OpenSum:
     def join(self, blobs: Blobs, parts: Sequence[tuple[threshold.Opening, tuple[int, ...]]]) -> Result:
         """The opening from its parts."""
         public = self.facts.key.public
+        quorums = {indices for _, indices in parts}
+        if len(quorums) > 1:  # some shares are good in places only: one quorum must open every position
+            total, shares = self._inputs(blobs)
+            parts = [threshold.combine(self.facts.key, shares, total)]
+            quorums = {parts[0][1]}
         messages = [m for opening, _ in parts for m in opening.messages]
         roots = [r for opening, _ in parts for r in opening.roots]
-        used = sum(1 << (index - 1) for index in {i for _, indices in parts for i in indices})
+        used = sum(1 << (index - 1) for index in quorums.pop())
         width = public.n_bytes
         blob = OpeningBlob(self.facts.task_id, self.sum_.number, join(messages, width), join(roots, width)).encode()
         opened = read_sum(self.facts, self.sum_, messages, _had(blobs, self.sum_.base, "base model"))
@@ -480,21 +502,18 @@ class OpenSum:
         total = split(data.ciphertexts, public.ciphertext_bytes, count, "aggregate")
         shares: dict[int, list[int]] = {}
         for share in self.shares:
-            content = blobs[share.blob.digest]
+            content = blobs[share.blob]
             if content is None:
                 continue  # a share that is not to be had is not used, and not paid
             try:
-                numbers = split(
-                    ShareBlob.decode(content).shares, public.n_bytes, count, f"holder {share.holder}'s share"
-                )
-            except BlobError:
+                shares[share.holder + 1] = read_share(self.facts, self.sum_.number, share.holder, content)
+            except CairnError:
                 continue
-            shares[share.holder + 1] = numbers
         return total, shares
 
 
 def _had(blobs: Blobs, ref: BlobRef, what: str) -> bytes:
-    data = blobs[ref.digest]
+    data = blobs[ref]
     if data is None:
         raise BlobUnavailable(f"the {what} ({ref.digest.hex()}, {ref.size:,} bytes) is {MISSING}")
     return data
@@ -528,13 +547,28 @@ class Examine:
     sum_: RoundSum
     candidates: tuple[Candidate, ...]
     openings: tuple[Posted, ...]
+    shares: tuple[Share, ...]
+
+    @classmethod
+    def of(
+        cls,
+        facts: Facts,
+        view: View,
+        round_: RoundView,
+        candidates: tuple[Candidate, ...],
+        openings: tuple[Posted, ...],
+    ) -> Examine:
+        """The examination of some of a round's candidates and openings."""
+        return cls(facts, judged_sum(view, round_), candidates, openings, tuple(round_.shares.values()))
 
     @property
     def needs(self) -> tuple[BlobRef, ...]:
         aggregates = tuple(c.aggregate for c in self.candidates if c.aggregate is not None)
         openings = tuple(o.blob for o in self.openings)
         models = tuple(o.model for o in self.openings if o.opening.model_digest != NO_DIGEST)
-        return (*self.sum_.updates, self.sum_.base, *aggregates, *openings, *models)
+        listed = {holder for o in self.openings for holder in bits(o.opening.used_shares)}
+        shares = tuple(s.blob for s in self.shares if s.holder in listed)
+        return (*self.sum_.updates, self.sum_.base, *aggregates, *openings, *models, *shares)
 
     @property
     def label(self) -> str:
@@ -546,7 +580,7 @@ class Examine:
         valid = invalid = right = wrong = 0
         reasons: list[str] = []
         for candidate in self.candidates:
-            reason = self._candidate_wrong(candidate, cid.digest(blob), root, blobs)
+            reason = self._candidate_wrong(candidate, BlobRef(cid.digest(blob), len(blob)), root, blobs)
             if reason:
                 invalid |= 1 << candidate.slot
                 reasons.append(f"candidate {candidate.slot}: {reason}")
@@ -562,13 +596,13 @@ class Examine:
                 reasons.append(f"opening {posted.index}: {error}")
         return Result(Examination(valid, invalid, right, wrong, root, tuple(reasons), loss))
 
-    def _candidate_wrong(self, candidate: Candidate, digest: Digest, root: bytes, blobs: Blobs) -> str:
+    def _candidate_wrong(self, candidate: Candidate, product: BlobRef, root: bytes, blobs: Blobs) -> str:
         aggregate = candidate.aggregate
         if aggregate is None:
             return "it was never opened"
-        if blobs[aggregate.digest] is None:
+        if blobs[aggregate] is None:
             return f"its aggregate is {MISSING}"
-        if candidate.root != root or aggregate.digest != digest:
+        if candidate.root != root or aggregate != product:
             return "its ciphertexts are not the product over the included set"
         header = header_of(self.facts, self.sum_, aggregate, candidate.root, candidate.edge, candidate.nonce)
         return "" if candidate.header == header else "its header does not hash what it carries"
@@ -581,6 +615,7 @@ class Examine:
         messages = split(blob.messages, public.n_bytes, count, "messages")
         roots = split(blob.roots, public.n_bytes, count, "roots")
         threshold.check_opening(public, total, threshold.Opening(tuple(messages), tuple(roots)), random)
+        self._check_used(posted, roots, blobs, random)
         opened = read_sum(self.facts, self.sum_, messages, _had(blobs, self.sum_.base, "base model"))
         said = posted.opening
         if said.flags != opened.flags:
@@ -593,3 +628,20 @@ class Examine:
             raise CryptoError("its model is not the weighted mean of the sum")
         _had(blobs, posted.model, "model")
         return opened.loss
+
+    def _check_used(self, posted: Posted, roots: Sequence[int], blobs: Blobs, random: RandomBits) -> None:
+        """The shares that it lists as used, and so to be paid, are t good ones: they open the sum."""
+        by_holder, key = {s.holder: s for s in self.shares}, self.facts.key
+        holders = tuple(bits(posted.opening.used_shares))
+        if len(holders) != key.threshold:
+            raise CryptoError(f"it lists {len(holders)} shares as used, not {key.threshold}")
+        numbers = {
+            h + 1: read_share(
+                self.facts, self.sum_.number, h, _had(blobs, by_holder[h].blob, f"share of holder {h}, listed as used")
+            )
+            for h in holders
+        }
+        if not threshold.shares_open(key, numbers, roots, random):
+            raise CryptoError(
+                f"the shares of holders {', '.join(map(str, holders))}, listed as used, do not open the sum"
+            )

@@ -160,6 +160,9 @@ class Loop:
             except CairnError as error:
                 node.give(Failed(work.duty, str(error)))
                 continue
+            except Exception as error:  # whatever a stranger's bytes did to a job, the others go on
+                node.give(Failed(work.duty, f"{type(error).__name__}: {error}"))
+                continue
             node.keep(result.blobs)
             node.give(Done(work.duty, result.value))
             self._on_done(

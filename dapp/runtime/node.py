@@ -18,6 +18,7 @@ from dapp.protocol.effects import (
     Blobs,
     Duty,
     Effect,
+    Failed,
     Hand,
     Handed,
     Input,
@@ -33,7 +34,6 @@ from dapp.protocol.effects import (
 )
 from dapp.protocol.machine import Role as RoleState
 from dapp.storage import MeteredStore
-from dapp.types import Digest
 
 S = TypeVar("S", bound=RoleState)
 Step = Callable[[S, Input], tuple[S, tuple[Effect, ...]]]
@@ -97,7 +97,7 @@ class Node(Generic[S]):
         self._step = step
         self._client, self._contracts = client, contracts
         self._doors = doors
-        self._kept: dict[Digest, bytes] = {}
+        self._kept: dict[BlobRef, bytes] = {}
         self._inputs: deque[Input] = deque()
 
     def give(self, input: Input) -> None:
@@ -129,6 +129,9 @@ class Node(Generic[S]):
                     case ProveSeed(duty, case, attempt, block):
                         header = self._client.node.header(block)
                         turn.calls.append((duty, self._contracts.verification.prove_seed(*case, attempt, header)))
+                    case Notice(duty, text):
+                        turn.acted = True
+                        self.told.append(Told(duty, text))
                     case _:
                         turn.acted = True
                         self._carry_out(effect)
@@ -136,16 +139,16 @@ class Node(Generic[S]):
 
     def fetch(self, needs: Iterable[BlobRef]) -> Blobs:
         """The blobs of a job: its own first, the store's otherwise; None where neither has it whole."""
-        return {ref.digest: self._fetch(ref) for ref in dict.fromkeys(needs)}
+        return {ref: self._fetch(ref) for ref in dict.fromkeys(needs)}
 
     def keep(self, blobs: Sequence[bytes]) -> None:
         """Keeps what a job made until it is published."""
         for data in blobs:
-            self._kept[cid.digest(data)] = data
+            self._kept[BlobRef(cid.digest(data), len(data))] = data
 
     def _fetch(self, ref: BlobRef) -> bytes | None:
-        if ref.digest in self._kept:
-            return self._kept[ref.digest]
+        if ref in self._kept:
+            return self._kept[ref]
         try:
             return self.store.get(ref.digest, ref.size, cap=self._cap(ref))
         except BlobUnavailable:
@@ -166,15 +169,16 @@ class Node(Generic[S]):
                 for door in self._doors:
                     door.hand_in(Handed(message, signature))
             case Publish(_, ref):
-                self.store.put(self._kept[ref.digest])
-            case Pin(_, refs):
-                for ref in refs:
-                    self.store.pin(ref.digest, ref.size)
+                self.store.put(self._kept.pop(ref))
+            case Pin(duty, refs):
+                try:
+                    for ref in refs:
+                        self.store.pin(ref.digest, ref.size)
+                except BlobUnavailable as error:
+                    self.give(Failed(duty, str(error)))
             case Unpin(_, refs):
                 for ref in refs:
                     self.store.unpin(ref.digest, ref.size)
-            case Notice(duty, text):
-                self.told.append(Told(duty, text))
 
     def _domain(self, message: Relayed) -> Domain:
         facts = self.state.facts

@@ -153,7 +153,7 @@ class CopyUpdate:
 
     def run(self, blobs: Blobs, random: RandomBits) -> Result:
         honest = self.job.run(blobs, random)
-        stolen = blobs[self.source.digest]
+        stolen = blobs[self.source]
         if stolen is None:
             return honest
         update = UpdateBlob.decode(stolen)

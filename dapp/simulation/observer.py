@@ -10,7 +10,7 @@ from typing import Any
 
 from dapp.compute import Executor
 from dapp.crypto import cid
-from dapp.crypto.leverage import leverages
+from dapp.crypto.leverage import leverages, openable
 from dapp.learning.aggregate import best_epoch
 from dapp.learning.vectors import weights_of
 from dapp.protocol import events as ev
@@ -343,7 +343,8 @@ class Observer:
             for r in self.view.rounds[: round_.number + 1]
             if r.base == round_.base and r.kind == round_.kind and r.shares
         ]
-        return float(max(leverages(sets).values())) if sets else 0.0
+        opened = openable(sets, self.world.facts.terms.cohort.min_devices)
+        return float(max(leverages(opened).values())) if opened else 0.0
 
     def _book_money(self, event: ev.Event) -> None:
         match event:

@@ -17,6 +17,7 @@ from dapp.chain.devnet import Devnet
 from dapp.chain.keys import Account
 from dapp.compute import Executor
 from dapp.crypto import merkle, packing
+from dapp.crypto.paillier import MIN_BITS
 from dapp.crypto.threshold import KeyShare
 from dapp.crypto.typed_data import Enrolment, Ticket, learning_domain
 from dapp.device.daemon import device_node, holder_node
@@ -142,7 +143,8 @@ def build(
 
     said("creating the task, enrolling the cohort")
     rule = strategy(settings.learning.strategy, **settings.learning.strategy_changes())
-    put = [store.put(blob) for blob in (rule.canonical(), first, keys.key_blob(key))]
+    published = keys.key_blob(key)
+    put = [store.put(blob) for blob in (rule.canonical(), first, published)]
     terms = terms_of(settings, rule, people, put, len(weights_of(first)))
     created = _create_task(client, contracts, people, terms)
     facts = Facts(
@@ -152,7 +154,7 @@ def build(
         verification=contracts.deployment.verification,
         task_id=created.task_id,
         terms=terms,
-        key=key,
+        key=keys.read_key(published, allow_small=min_key_bits < MIN_BITS),
     )
     _seat_registry(client, contracts, clock, people, settings)
     _enrol(client, contracts, people, facts, _weights(settings, samples))

@@ -131,7 +131,7 @@ class Lab:
             total_weight=sum(self.weights[k] for k in members),
             base=BASE,
         )
-        return product(self.facts, total, {c.update.digest: data for c, data in self.updates})[0]
+        return product(self.facts, total, {c.update: data for c, data in self.updates})[0]
 
     def share(self, holder: int, total: Sequence[int]) -> list[int]:
         """The share of holder 1, 2, …"""
@@ -243,7 +243,7 @@ class Forgery:
         honest = self.job.run(blobs, random)
         made: UpdateMade = honest.value
         facts = self.job.training.facts
-        source = None if self.stolen is None else blobs[self.stolen.digest]
+        source = None if self.stolen is None else blobs[self.stolen]
         blob = self.forge(
             facts,
             self.job,

@@ -94,7 +94,7 @@ def test_defended_a_device_takes_up_no_model_that_it_found_wrong_whatever_the_pa
     round_ = lab.round(0, range(4), outcome=Outcome.ACCEPTED, result=result)
     state = DeviceState(lab.facts, View(lab.facts.task_id, terms=lab.facts.terms, rounds=(round_,)), model=BASE)
     found = Examination(valid, 1 - valid, right, 1 - right, bytes(32), ("opening 0: it is wrong",), None)
-    after, _ = device.step(state, Done(("adopt", 0), found))
+    after, _ = device.step(state, Done(("adopt", 0, 0), found))
     assert after.model == (result if taken else BASE)
     assert bool(after.refused) is not taken
 

@@ -86,6 +86,20 @@ def test_defended_a_wrong_opening_does_not_keep_the_right_one_out(house: House) 
     assert house.credit(BURNT) - burnt == ETHER // 2
 
 
+def test_defended_a_junk_opening_right_after_the_last_share_needed_cuts_no_share_off(house: House) -> None:
+    """A candidate's edge and one holder with a junk share: among the t shares posted so far only t − 1 are good."""
+    drive = house.start().to_share(edges=2)
+    drive.share([0, 1, 2])
+    drive.post_opening(house.edges[1], drive.claim_of("junk"))
+    drive.share([3])
+    drive.post_opening(house.edges[0], drive.claim_of("right", used=0b1110))
+    drive.advance("opening_end")
+    drive.vote(Ballot(0b11, 0, 0b10, 0b01))
+    drive.close()
+    assert drive.outcome == Outcome.ACCEPTED
+    assert claim_all(drive)["holder"] == 3
+
+
 def test_defended_an_opening_ends_no_window_before_others_can_contest_it(house: House) -> None:
     drive = house.start().to_opening()
     assert drive.deadlines.opening_end - drive.progress.first_opening_at == drive.terms.windows.contest
@@ -131,24 +145,23 @@ def test_bounded_four_junk_openings_fail_the_round_for_four_bonds_and_devices_ar
     assert house.task(drive.task_id).model == drive.terms.learning.model_digest
 
 
-def test_known_gap_a_dishonest_opener_may_list_junk_shares_as_used(siege: Siege) -> None:
-    """Shares carry no proofs, and voters check the opening, not whose shares made it: an opener that colludes with a
-    holder can have junk paid in an honest holder's place. At stake is the holders' pay of one round, a term; the sum
-    is right all the same. The cure is to check t listed shares against the opened roots, all of them kept in the
-    store by who lists them."""
+def test_defended_an_opening_that_lists_junk_shares_as_used_is_wrong(siege: Siege) -> None:
+    """Shares carry no proofs, so voters check the t listed ones against the opened roots: an opener that colludes with
+    a holder cannot have junk paid in an honest holder's place."""
     stage, round_ = siege.stage, junk_round(siege)
     posted = round_.right_opening
     assert posted is not None
     used = set(bits(posted.opening.used_shares))
     swapped = (used - {min(used)}) | {JUNK_HOLDER}
     forged = replace(posted, opening=replace(posted.opening, used_shares=sum(1 << holder for holder in swapped)))
-    assert examined(siege, round_, forged).right == examined(siege, round_, posted).right == 1 << posted.index
+    assert examined(siege, round_, posted).right == 1 << posted.index
+    assert examined(siege, round_, forged).wrong == 1 << posted.index
     assert stage.outcomes == [Outcome.ACCEPTED, Outcome.ACCEPTED]
 
 
 def examined(siege: Siege, round_: RoundView, posted: Posted) -> Examination:
     """What a verifier finds out about an opening, with the blobs that are in the store."""
-    job = Examine(siege.stage.world.facts, judged_sum(siege.stage.view, round_), (), (posted,))
+    job = Examine.of(siege.stage.world.facts, siege.stage.view, round_, (), (posted,))
     blobs = siege.stage.node("verifier", 0).fetch(job.needs)
     found: Examination = job.run(blobs, Random(1).getrandbits).value
     return found

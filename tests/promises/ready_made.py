@@ -65,7 +65,7 @@ class ReadyMade:
                 ref, blob = _named(f"update of {enrolment.index} in {number}")
                 return Result(UpdateMade(ref.digest, ref.size, _root(blob), 1, 0, 1.0, 0.5, 0.0, 0.0), (blob,))
             case CheckUpdates(commits=commits):
-                return Result({c.index: "" if blobs[c.update.digest] else MISSING for c in commits})
+                return Result({c.index: "" if blobs[c.update] else MISSING for c in commits})
             case FormAggregate(facts=facts, sum_=sum_, edge=edge):
                 ref, blob = self._product(sum_, blobs)
                 header = header_of(facts, sum_, ref, _root(blob), edge, 0)
@@ -76,7 +76,7 @@ class ReadyMade:
                 ref, blob = _named(f"share {share.index} in {sum_.number}")
                 return Result(ShareMade(ref), (blob,))
             case OpenSum(facts=facts, sum_=sum_, shares=shares):
-                usable = [share.holder for share in shares if blobs[share.blob.digest]]
+                usable = [share.holder for share in shares if blobs[share.blob]]
                 if len(usable) < facts.terms.key.threshold:
                     raise CryptoError("too few shares are to be had")
                 used = sum(1 << holder for holder in usable[: facts.terms.key.threshold])
@@ -84,8 +84,8 @@ class ReadyMade:
                 return Result(OpeningMade(opening, model, used, 0, 1.0), (opened, trained))
             case Examine(sum_=sum_, candidates=candidates, openings=openings):
                 root = _root(self._product(sum_, blobs)[1])
-                valid = sum(1 << c.slot for c in candidates if c.root == root and blobs[c.aggregate.digest])
-                right = sum(1 << o.index for o in openings if blobs[o.blob.digest] and blobs[o.model.digest])
+                valid = sum(1 << c.slot for c in candidates if c.root == root and blobs[c.aggregate])
+                right = sum(1 << o.index for o in openings if blobs[o.blob] and blobs[o.model])
                 invalid = sum(1 << c.slot for c in candidates) & ~valid
                 wrong = sum(1 << o.index for o in openings) & ~right
                 return Result(Examination(valid, invalid, right, wrong, root, (), 1.0))
@@ -93,7 +93,7 @@ class ReadyMade:
 
     @staticmethod
     def _product(sum_: RoundSum, blobs: Blobs) -> tuple[BlobRef, bytes]:
-        if any(blobs[update.digest] is None for update in sum_.updates):
+        if any(blobs[update] is None for update in sum_.updates):
             raise BlobUnavailable("an included update is not to be had")
         return _named(f"sum over {sum_.included:b} in {sum_.number}")
 

@@ -250,10 +250,10 @@ def with_share(contents: Contents, holder: int, shares: Callable[[bytes], bytes]
     return doctor(contents, 0, shares={**round_.shares, holder: replace(round_.shares[holder], blob=ref)})
 
 
-def test_a_share_that_does_not_help_is_not_used_and_not_paid(contents: Contents, facts: Facts) -> None:
+def test_an_opening_that_lists_a_share_that_does_not_help_is_wrong(contents: Contents, facts: Facts) -> None:
     holder, width = _used(contents.world.view.rounds[0])[0], facts.key.public.n_bytes
-    with pytest.raises(AuditError, match=rf"holders .*{holder}.*: their shares, .*, do not open the sum"):
-        contents.shares(facts, with_share(contents, holder, lambda old: old[width:] + old[:width]))
+    with pytest.raises(AuditError, match=rf"it is wrong: the shares of holders .*{holder}.*, do not open the sum"):
+        contents.sums(facts, with_share(contents, holder, lambda old: old[width:] + old[:width]))
 
 
 def test_a_share_of_the_wrong_length_is_not_used(contents: Contents, facts: Facts) -> None:

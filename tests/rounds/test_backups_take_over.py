@@ -29,11 +29,11 @@ def test_the_holder_on_standby_shares_at_half_of_the_window(stage: Stage) -> Non
     assert round_.threshold_shared_at >= half
 
 
-def test_the_second_edge_posts_the_opening_after_a_quarter_of_the_window(stage: Stage) -> None:
+def test_the_second_edge_posts_the_opening_after_a_sixteenth_of_the_window(stage: Stage) -> None:
     (round_,), terms = stage.rounds, stage.world.facts.terms
     (posted,) = round_.openings
     assert posted.poster == stage.world.people.edges[1].address
-    assert round_.first_opening_at - round_.threshold_shared_at >= terms.windows.opening // 4
+    assert round_.first_opening_at - round_.threshold_shared_at >= terms.windows.opening // 16
 
 
 def test_it_also_does_the_chores_and_is_paid_for_them(stage: Stage) -> None:
