@@ -12,14 +12,14 @@ from dapp.compute import Executor
 from dapp.crypto import cid
 from dapp.crypto.leverage import leverages, openable
 from dapp.learning.aggregate import best_epoch
-from dapp.learning.vectors import weights_of
+from dapp.learning.vectors import Vector, weights_of
 from dapp.protocol import events as ev
 from dapp.protocol.blobs import BlobRef
 from dapp.protocol.effects import Job
 from dapp.protocol.enums import CandidateState, Outcome, Phase, RoundKind
 from dapp.protocol.verifier import seat_of
 from dapp.protocol.view import Enrolment, Panel, RoundView, View, apply, bits
-from dapp.protocol.work import Examination, OpeningMade, UpdateMade
+from dapp.protocol.work import Examination, OpeningMade, OpenSum, UpdateMade
 from dapp.report import progress, schema
 from dapp.runtime.loop import Finished
 from dapp.runtime.node import Node
@@ -50,26 +50,10 @@ class RoundBook:
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     made: dict[Address, UpdateMade] = field(default_factory=dict)
     loss: float | None = None
-    global_accuracy: Future[Measured] | None = None
-    alone: list[Future[Measured]] = field(default_factory=list)
+    accuracy: schema.Accuracy | None = None
     payments: list[schema.Payment] = field(default_factory=list)
     slashed: list[schema.Slashed] = field(default_factory=list)
     told: bool = False
-
-    @property
-    def measuring(self) -> bool:
-        """Whether an accuracy is still to come."""
-        if self.global_accuracy is not None and not self.global_accuracy.done():
-            return True
-        return not all(future.done() for future in self.alone)
-
-    @property
-    def accuracy(self) -> schema.Accuracy | None:
-        """Accuracies after the round, once all were measured."""
-        if self.global_accuracy is None or not self.alone or self.measuring:
-            return None
-        alone = tuple(future.result().accuracy for future in self.alone)
-        return schema.Accuracy(global_=self.global_accuracy.result().accuracy, alone=alone)
 
 
 class Observer:
@@ -84,8 +68,8 @@ class Observer:
         self._executor, self._listener = executor, listener
         self._names = world.people.names()
         self._books: dict[int, RoundBook] = defaultdict(RoundBook)
-        self._first = weights_of(world.first_model)
-        self._to_learn_alone: list[int] = []
+        self._alone: list[Vector] = [weights_of(world.first_model)] * world.settings.devices
+        self._comparing: tuple[int, Future[Measured], list[Future[Measured]]] | None = None
         self._phase: tuple[int, str] | None = None
         self._since = time.perf_counter()
 
@@ -96,10 +80,8 @@ class Observer:
         for event in events:
             self.view = apply(self.view, event)
             match event:
-                case ev.SetIncluded(round=number) if self.view.rounds[number].kind == RoundKind.UPDATE:
-                    self._to_learn_alone.append(number)
-                case ev.RoundClosed(round=number):
-                    self._evaluate(self.view.rounds[number])
+                case ev.RoundClosed(round=number) if self.view.rounds[number].kind == RoundKind.UPDATE:
+                    self._compare(number)
                 case ev.Paid() | ev.MemberSlashed() | ev.BondForfeited():
                     self._book_money(event)
         self._tell_phase()
@@ -107,6 +89,8 @@ class Observer:
 
     def on_start(self, node: Node[Any], job: Job) -> None:
         """A node turns to heavy work."""
+        if isinstance(job, OpenSum) and self._phase is not None:
+            self._phase = (self._phase[0], "opening")  # combining shares begins before the first opening is posted
         self._listener.on(progress.Doing(_role(node), node.name, job.label))
 
     def on_done(self, done: Finished) -> None:
@@ -125,13 +109,10 @@ class Observer:
 
     def after_turn(self) -> None:
         """Books the time of a turn to the phase in which it began, and passes on what nodes told."""
-        now = time.perf_counter()
         if self._phase is not None:
-            number, phase = self._phase
-            self._books[number].seconds[phase] += now - self._since
-        self._since = now
-        while self._to_learn_alone:
-            self._learn_alone(self._to_learn_alone.pop())
+            self._book_time(*self._phase)
+        if self._comparing is not None:
+            self._compared(*self._comparing)
         for node in self.world.nodes:
             while node.told:
                 told = node.told.popleft()
@@ -143,21 +124,34 @@ class Observer:
 
     # Beside the protocol
 
-    def _learn_alone(self, number: int) -> None:
-        """Every device also learns alone for one epoch, for comparison; in the pool's idle moments."""
-        world = self.world
-        earlier = [book.alone for n, book in sorted(self._books.items()) if book.alone and n < number]
-        for device in range(world.settings.devices):
-            vector = self._first if not earlier else earlier[-1][device].result().vector
-            assert vector is not None, "who learnt alone has weights"
-            future = self._executor.submit(measure.alone, world.split, world.strategy, device, number, vector)
-            self._books[number].alone.append(future)
+    def _book_time(self, number: int, phase: str) -> None:
+        now = time.perf_counter()
+        self._books[number].seconds[phase] += now - self._since
+        self._since = now
 
-    def _evaluate(self, round_: RoundView) -> None:
-        if round_.kind == RoundKind.UPDATE and round_.result is not None:
-            model = self.world.store.get(round_.result.digest, round_.result.size, cap=round_.result.size)
-            future = self._executor.submit(measure.global_accuracy, self.world.split, model)
-            self._books[round_.number].global_accuracy = future
+    def _compare(self, number: int) -> None:
+        """Every device also learns alone for one epoch, for comparison, while the round's pay goes out."""
+        world, model = self.world, self.view.model
+        assert model is not None, "a task has a model"
+        file = world.store.get(model.digest, model.size, cap=model.size)
+        together = self._executor.submit(measure.global_accuracy, world.split, file)
+        alone = [
+            self._executor.submit(measure.alone, world.split, world.strategy, device, number, vector)
+            for device, vector in enumerate(self._alone)
+        ]
+        self._comparing = number, together, alone
+
+    def _compared(self, number: int, together: Future[Measured], alone: list[Future[Measured]]) -> None:
+        """Waits for the comparison; what it takes is booked apart from the round's own phases."""
+        self._comparing = None
+        done = [future.result() for future in alone]
+        self._alone = [each.vector for each in done if each.vector is not None]
+        measured = together.result()
+        self.work["alone and accuracy"] += measured.core_seconds + sum(each.core_seconds for each in done)
+        self._books[number].accuracy = schema.Accuracy(
+            global_=measured.accuracy, alone=tuple(each.accuracy for each in done)
+        )
+        self._book_time(number, "compare")
 
     # Reports
 
@@ -168,17 +162,10 @@ class Observer:
             if book.told:
                 continue
             paid_out = round_.number < len(self.view.rounds) - 1 or self.view.ended
-            if round_.outcome == Outcome.OPEN or not (wait or (paid_out and not book.measuring)):
+            if round_.outcome == Outcome.OPEN or not (wait or paid_out):
                 return
             book.told = True
             self._listener.on(progress.RoundDone(self.round_report(round_)))
-
-    def core_seconds(self) -> dict[str, float]:
-        """Core seconds by phase, the comparison's own among them."""
-        measured = [
-            f for b in self._books.values() for f in (b.global_accuracy, *b.alone) if f is not None and f.done()
-        ]
-        return {**self.work, "alone and accuracy": sum(future.result().core_seconds for future in measured)}
 
     def reports(self) -> tuple[schema.RoundReport, ...]:
         """All rounds so far."""
@@ -239,8 +226,8 @@ class Observer:
 
     def final_accuracy(self) -> float | None:
         """Of the last global model, where it was measured."""
-        measured = [b.global_accuracy for _, b in sorted(self._books.items()) if b.global_accuracy is not None]
-        return measured[-1].result().accuracy if measured and measured[-1].done() else None
+        measured = [book.accuracy for _, book in sorted(self._books.items()) if book.accuracy is not None]
+        return measured[-1].global_ if measured else None
 
     def _device(self, round_: RoundView, book: RoundBook, enrolment: Enrolment) -> schema.DeviceReport:
         index, made = enrolment.index, book.made.get(enrolment.device)

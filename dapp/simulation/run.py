@@ -203,7 +203,7 @@ def _report(
             accuracy=observer.final_accuracy(),
         ),
         seconds=dict(watch.seconds),
-        work=observer.core_seconds(),
+        work=dict(observer.work),
         total_seconds=sum(watch.seconds.values()),
         gas=_gas(world),
         bytes=_traffic(world),
