@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +23,6 @@ from dapp.report import progress, schema
 from dapp.runtime.loop import Finished
 from dapp.runtime.node import Node
 from dapp.simulation import measure
-from dapp.simulation.measure import Measured
 from dapp.simulation.world import World
 from dapp.types import Address
 
@@ -69,7 +67,7 @@ class Observer:
         self._names = world.people.names()
         self._books: dict[int, RoundBook] = defaultdict(RoundBook)
         self._alone: list[Vector] = [weights_of(world.first_model)] * world.settings.devices
-        self._comparing: tuple[int, Future[Measured], list[Future[Measured]]] | None = None
+        self._to_compare: int | None = None
         self._phase: tuple[int, str] | None = None
         self._since = time.perf_counter()
 
@@ -81,7 +79,7 @@ class Observer:
             self.view = apply(self.view, event)
             match event:
                 case ev.RoundClosed(round=number) if self.view.rounds[number].kind == RoundKind.UPDATE:
-                    self._compare(number)
+                    self._to_compare = number
                 case ev.Paid() | ev.MemberSlashed() | ev.BondForfeited():
                     self._book_money(event)
         self._tell_phase()
@@ -111,8 +109,9 @@ class Observer:
         """Books the time of a turn to the phase in which it began, and passes on what nodes told."""
         if self._phase is not None:
             self._book_time(*self._phase)
-        if self._comparing is not None:
-            self._compared(*self._comparing)
+        if self._to_compare is not None:
+            self._compare(self._to_compare)
+            self._to_compare = None
         for node in self.world.nodes:
             while node.told:
                 told = node.told.popleft()
@@ -130,7 +129,8 @@ class Observer:
         self._since = now
 
     def _compare(self, number: int) -> None:
-        """Every device also learns alone for one epoch, for comparison, while the round's pay goes out."""
+        """Every device also learns alone for one epoch, for comparison; its time is booked apart from the round's own
+        phases."""
         world, model = self.world, self.view.model
         assert model is not None, "a task has a model"
         file = world.store.get(model.digest, model.size, cap=model.size)
@@ -139,11 +139,6 @@ class Observer:
             self._executor.submit(measure.alone, world.split, world.strategy, device, number, vector)
             for device, vector in enumerate(self._alone)
         ]
-        self._comparing = number, together, alone
-
-    def _compared(self, number: int, together: Future[Measured], alone: list[Future[Measured]]) -> None:
-        """Waits for the comparison; what it takes is booked apart from the round's own phases."""
-        self._comparing = None
         done = [future.result() for future in alone]
         self._alone = [each.vector for each in done if each.vector is not None]
         measured = together.result()
