@@ -26,6 +26,12 @@ from dapp.errors import KeyTooSmall, SettingsError
 MIN_KEY_BITS = 2048
 """Shortest Paillier modulus outside tests."""
 
+MIN_WINDOW = 60
+"""Shortest phase outside tests, in seconds: nobody may be called silent who had no time to answer."""
+
+MIN_VOTER_PAY = 100_000
+"""Least pay of a vote, in gwei, for which a silent seat loses stake."""
+
 MAX_SUM_BITS = 52
 """Widest slot: the sum of all devices must be exact in a float64 (``dapp.crypto.packing``)."""
 
@@ -225,7 +231,7 @@ class Panel:
     )
 
 
-_WINDOW = {"least": 1, "most": 30 * 24 * 3600}
+_WINDOW = {"least": MIN_WINDOW, "most": 30 * 24 * 3600}
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,13 +278,19 @@ class Money:
     device_pot: int = _setting(10_000_000, "For all included devices of a round, shared by weight.", **_GWEI)
     edge_pay: int = _setting(5_000_000, "For the edge whose sum closed the round.", **_GWEI)
     holder_pay: int = _setting(1_000_000, "For each holder whose share was used.", **_GWEI)
-    voter_pay: int = _setting(1_000_000, "For each verifier who voted with the outcome.", **_GWEI)
+    voter_pay: int = _setting(
+        1_000_000, "For each verifier who voted with the outcome.", **(_GWEI | {"least": MIN_VOTER_PAY})
+    )
     relay_pay: int = _setting(200_000, "For the relay of each included update.", **_GWEI)
     bounty: int = _setting(
         500_000, "For each duty that others wait for: summon, prove the seed, settle, close.", **_GWEI
     )
     edge_bond: int = _setting(20_000_000, "What an edge puts at stake for its sum.", **_GWEI)
-    opening_bond: int = _setting(10_000_000, "What is put at stake for an opening.", **_GWEI)
+    opening_bond: int = _setting(
+        10_000_000,
+        "What is put at stake for an opening; a quarter of the devices' pot or more, for four may be posted.",
+        **_GWEI,
+    )
     stake: int = _setting(50_000_000, "What a verifier puts at stake to be in the registry.", **_GWEI)
 
 
@@ -321,6 +333,15 @@ class Settings:
     def total_weight(self) -> int:
         """W of the encoding: S_max with weights applied by the edge, else the largest number of devices."""
         return self.encoding.max_weight if self.encoding.weighting == "edge" else self.cohort.max_devices
+
+    @property
+    def round_budget(self) -> int:
+        """What one round can cost at most, in gwei: as `Learning.roundBudget` reckons."""
+        money, seats, votes = self.money, self.panel.seats, 0
+        for _ in range(3):
+            votes, seats = votes + seats, min(2 * seats + 1, 51)
+        pays = money.device_pot + money.edge_pay + self.holders * money.holder_pay + votes * money.voter_pay
+        return pays + (self.cohort.max_devices + 2 * self.holders) * money.relay_pay + 12 * money.bounty
 
     @property
     def slot_bits(self) -> int:
@@ -423,6 +444,22 @@ def check(settings: Settings, *, allow_small: bool = False, where: Mapping[str, 
         "panel.seats",
         "verifiers",
     )
+    demand(
+        4 * s.money.opening_bond >= s.money.device_pot,
+        f"money.opening_bond = {s.money.opening_bond:,} is under a quarter of "
+        f"money.device_pot = {s.money.device_pot:,}",
+        "Four junk openings keep the right one out; they must not cost less than what the devices earn.",
+        "money.opening_bond",
+        "money.device_pot",
+    )
+    for name in ("opening_bond", "edge_bond"):
+        bond = getattr(s.money, name)
+        demand(
+            bond <= s.round_budget,
+            f"money.{name} = {bond:,} is over what one round can cost, {s.round_budget:,} gwei",
+            "A bond that nobody can raise keeps everybody honest out. Lower it.",
+            f"money.{name}",
+        )
     demand(
         encoding.weight_cap <= encoding.max_weight,
         f"encoding.weight_cap = {encoding.weight_cap} is over encoding.max_weight = {encoding.max_weight}",

@@ -166,6 +166,7 @@ interface ILearningTypes {
     /// @param enrolled how many devices were enrolled when the round opened (bits 0 … enrolled−1)
     /// @param committed bitmap, by enrolment index, of the devices that committed
     /// @param expected bitmap of the devices that the commit phase waits for
+    /// @param allCommittedAt the latest commit with which nobody expected was missing; 0 until then
     /// @param parent pointer ℵ: what this round's header builds on
     /// @param result digest of the model (or gradient) that the round produced, or 0
     struct Round {
@@ -341,7 +342,8 @@ interface ILearning is ILearningErrors, ILearningEvents {
     /// @notice Credits a relay for each included commit that it brought. Anyone may call it for the relay.
     function claimRelayPayFor(bytes32 taskId, uint32 round, address relay) external;
 
-    /// @notice Ends a task whose rounds are over, converged, or which nobody moved for `IDLE_AFTER`; refunds the task's pot. Anyone.
+    /// @notice Ends a task whose rounds are over, converged, or which nobody moved for `IDLE_AFTER`; refunds the task's pot.
+    /// Anyone; its requester whenever no round is open.
     function endTask(bytes32 taskId) external;
 
     function phaseOf(bytes32 taskId, uint32 round) external view returns (Phase);

@@ -35,6 +35,9 @@ contract Learning is ILearning, EIP712 {
     /// @notice Shortest modulus accepted; 2048 in every deployment that is not a test's.
     uint16 public immutable MIN_KEY_BITS;
 
+    /// @notice Shortest phase accepted, the challenge apart: nobody is to be called silent who had no time to answer.
+    uint32 public immutable MIN_WINDOW;
+
     /// @dev The terms that contracts act on; the rest is in the event and in `termsDigest`. Windows fit 24 bits by
     /// MAX_WINDOW, seats fit 8 by MAX_SEATS.
     struct HotTerms {
@@ -90,10 +93,12 @@ contract Learning is ILearning, EIP712 {
     mapping(bytes32 roundKey => mapping(address device => bytes32)) private _updates;
     mapping(bytes32 roundKey => mapping(address relay => uint256)) private _relayedBy;
 
-    constructor(IEscrow escrow, IMining mining, uint16 minKeyBits) EIP712("Cairn Learning", "1") {
+    constructor(IEscrow escrow, IMining mining, uint16 minKeyBits, uint32 minWindow) EIP712("Cairn Learning", "1") {
+        _within("minWindow", minWindow, 1, MAX_WINDOW);
         ESCROW = escrow;
         MINING = mining;
         MIN_KEY_BITS = minKeyBits;
+        MIN_WINDOW = minWindow;
     }
 
     /// @inheritdoc ILearning
@@ -107,6 +112,10 @@ contract Learning is ILearning, EIP712 {
     function createTask(Terms calldata terms) external payable returns (bytes32 taskId) {
         _checkTerms(terms);
         uint256 needed = _budget(terms.money, terms.cohort.maxDevices, terms.key.holders, terms.panel.seats);
+        // Four junk openings keep the right one out: they shall not cost less than what the devices earn. A bond that
+        // nobody can raise keeps it out for nothing.
+        _within("money.openingBond", terms.money.openingBond, Math.ceilDiv(terms.money.devicePot, 4), needed);
+        _within("money.edgeBond", terms.money.edgeBond, 0, needed);
         if (msg.value < needed) revert LearningPotTooSmall(msg.value, needed);
 
         taskId = keccak256(abi.encode(block.chainid, address(this), msg.sender, _nonces[msg.sender]++));
@@ -319,7 +328,9 @@ contract Learning is ILearning, EIP712 {
             movedAt = _rounds[taskId][rounds - 1].round.closedAt;
             if (movedAt == 0) revert LearningRoundNotClosed(taskId, rounds - 1);
         }
-        bool over = task.lastOutcome == Outcome.Converged || rounds == _terms[taskId].maxRounds;
+        // Between rounds the requester may leave: whatever anybody has earned lies in the rounds' own pots.
+        bool over = task.lastOutcome == Outcome.Converged || rounds == _terms[taskId].maxRounds
+            || msg.sender == task.requester;
         if (!over && block.timestamp < movedAt + IDLE_AFTER) {
             revert LearningTaskNotOver(taskId, movedAt + IDLE_AFTER);
         }
@@ -475,10 +486,15 @@ contract Learning is ILearning, EIP712 {
         }
     }
 
+    /// @dev Who is dormant has half the window to come back, or a few could keep it out of every round for good.
     function _commitEnd(bytes32 taskId, Round storage round) private view returns (uint64) {
-        if (round.openedAt == 0) return 0;
+        uint64 openedAt = round.openedAt;
+        if (openedAt == 0) return 0;
         uint64 completed = round.allCommittedAt;
-        return completed != 0 ? completed : round.openedAt + _terms[taskId].commit;
+        uint24 window = _terms[taskId].commit;
+        if (completed == 0) return openedAt + window;
+        if (round.committed == Bitmap.first(round.enrolled)) return completed;
+        return uint64(Math.max(completed, openedAt + window / 2));
     }
 
     /// @dev Everybody enrolled, less who was enrolled in each of the last three rounds and committed in none.
@@ -538,7 +554,7 @@ contract Learning is ILearning, EIP712 {
         );
     }
 
-    /// @dev The commit phase ends early once nobody is waited for, but never so that the round fails by it.
+    /// @dev The commit phase may end early once nobody expected is missing, but never so that the round fails by it.
     function _count(bytes32 taskId, Round storage round, uint256 committed) private {
         round.committed = committed;
         uint256 expected = round.expected;
@@ -635,17 +651,17 @@ contract Learning is ILearning, EIP712 {
 
     function _checkTerms(Terms calldata terms) private view {
         Windows calldata windows = terms.windows;
-        _within("windows.commit", windows.commit, 1, MAX_WINDOW);
-        _within("windows.publish", windows.publish, 1, MAX_WINDOW);
-        _within("windows.seal", windows.seal, 1, MAX_WINDOW);
-        _within("windows.open", windows.open, 1, MAX_WINDOW);
+        _within("windows.commit", windows.commit, MIN_WINDOW, MAX_WINDOW);
+        _within("windows.publish", windows.publish, MIN_WINDOW, MAX_WINDOW);
+        _within("windows.seal", windows.seal, MIN_WINDOW, MAX_WINDOW);
+        _within("windows.open", windows.open, MIN_WINDOW, MAX_WINDOW);
         _within("windows.challenge", windows.challenge, 0, MAX_WINDOW);
-        _within("windows.share", windows.share, 1, MAX_WINDOW);
-        _within("windows.opening", windows.opening, 1, MAX_WINDOW);
-        _within("windows.contest", windows.contest, 1, MAX_WINDOW);
-        _within("windows.commitVote", windows.commitVote, 1, MAX_WINDOW);
-        _within("windows.revealVote", windows.revealVote, 1, MAX_WINDOW);
-        _within("windows.seed", windows.seed, 1, MAX_WINDOW);
+        _within("windows.share", windows.share, MIN_WINDOW, MAX_WINDOW);
+        _within("windows.opening", windows.opening, MIN_WINDOW, MAX_WINDOW);
+        _within("windows.contest", windows.contest, MIN_WINDOW, MAX_WINDOW);
+        _within("windows.commitVote", windows.commitVote, MIN_WINDOW, MAX_WINDOW);
+        _within("windows.revealVote", windows.revealVote, MIN_WINDOW, MAX_WINDOW);
+        _within("windows.seed", windows.seed, MIN_WINDOW, MAX_WINDOW);
 
         Cohort calldata cohort = terms.cohort;
         _nonZero("cohort.admission", uint160(cohort.admission));

@@ -219,7 +219,8 @@ interface IMining is IMiningErrors, IMiningEvents {
     function openAggregate(bytes32 taskId, uint32 round, uint8 slot, Aggregate calldata aggregate, bytes32 salt)
         external;
 
-    /// @notice Posts the digest of the calling holder's share. Once a round and holder.
+    /// @notice Posts the digest of the calling holder's share. Once a round and holder; in Share, and beside openings
+    /// until the share window's own end.
     function postShare(
         bytes32 taskId,
         uint32 round,

@@ -253,7 +253,7 @@ contract Mining is IMining, ISlate, EIP712 {
         uint32 size,
         bytes32[] calldata branch
     ) external {
-        (Context memory c, State storage state) = _during(taskId, round, ILearningTypes.Phase.Share);
+        (Context memory c, State storage state) = _sharing(taskId, round);
         if (!_isHolder(c, holder, msg.sender, branch)) revert MiningNotHolder(msg.sender, holder);
         uint32 shared = state.shared;
         if (uint256(shared).has(holder)) revert MiningAlreadyShared(holder);
@@ -265,7 +265,7 @@ contract Mining is IMining, ISlate, EIP712 {
     /// @inheritdoc IMining
     function postSharesBySig(bytes32 taskId, uint32 round, SignedShare[] calldata shares) external {
         if (shares.length > MAX_BATCH) revert MiningBatchTooLong(shares.length, MAX_BATCH);
-        (Context memory c, State storage state) = _during(taskId, round, ILearningTypes.Phase.Share);
+        (Context memory c, State storage state) = _sharing(taskId, round);
         uint32 shared = state.shared;
         uint256 relayed;
         for (uint256 i = 0; i < shares.length; ++i) {
@@ -604,6 +604,17 @@ contract Mining is IMining, ISlate, EIP712 {
         (c, state) = _load(taskId, round);
         ILearningTypes.Phase actual = _phase(c, state);
         if (actual != expected) revert MiningWrongPhase(actual, expected);
+    }
+
+    /// @dev A wrong opening cuts no share off: until the window's own end shares are taken beside openings.
+    function _sharing(bytes32 taskId, uint32 round) private view returns (Context memory c, State storage state) {
+        (c, state) = _load(taskId, round);
+        ILearningTypes.Phase actual = _phase(c, state);
+        if (
+            actual != ILearningTypes.Phase.Share
+                && (actual != ILearningTypes.Phase.Opening
+                    || block.timestamp >= _deadlines(c, state).challengeEnd + c.schedule.windows.share)
+        ) revert MiningWrongPhase(actual, ILearningTypes.Phase.Share);
     }
 
     /// @dev As `_during` the seal phase, but without counting the marks, which `_fix` does.

@@ -105,6 +105,7 @@ interface IVerificationErrors is IVerificationTypes {
     error VerificationConstantOutOfBounds(bytes32 name, uint256 value);
     error VerificationStillBound(uint64 until);
     error VerificationNotSilent(uint16 seat);
+    error VerificationCaseTooHarsh(uint32 commitWindow, uint32 revealWindow, uint128 voterPay);
     error VerificationNothingToClaim(uint16 seat);
 }
 
@@ -195,7 +196,8 @@ interface IVerification is IVerificationErrors, IVerificationEvents {
     /// @notice Settles an attempt that has ended. O(1). Anyone; earns the bounty, and pays a prover who was not paid yet.
     function settle(address consumer, bytes32 caseKey, uint8 attempt) external;
 
-    /// @notice Slashes a seat that did not reveal. Anyone; earns a part of it.
+    /// @notice Slashes a seat that did not reveal. Anyone; earns a part of it. Not in a case whose windows or pay are below
+    /// the least that members agreed to when they joined.
     function slashSilent(address consumer, bytes32 caseKey, uint8 attempt, uint16 seat) external;
 
     /// @notice Credits the voter of a seat that revealed and did not contradict the verdict. Anyone may call it.

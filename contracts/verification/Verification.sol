@@ -107,6 +107,9 @@ contract Verification is IVerification {
     uint256 public immutable COOL_DOWN;
     uint256 public immutable MIN_ELIGIBLE;
     bytes32 public immutable STAKES_POT;
+    /// @notice No seat is slashed in a case that gave it less time, in either phase, or less pay.
+    uint256 public immutable MIN_WINDOW;
+    uint256 public immutable MIN_VOTER_PAY;
 
     uint256 private constant SEAL = 1 << 0;
     uint256 private constant REVEALED = 1 << 1;
@@ -135,11 +138,14 @@ contract Verification is IVerification {
         uint256 slash,
         uint256 activationDelay,
         uint256 coolDown,
-        uint256 minEligible
+        uint256 minEligible,
+        uint256 minWindow,
+        uint256 minVoterPay
     ) {
         if (stake == 0 || stake > type(uint128).max) revert VerificationConstantOutOfBounds("stake", stake);
         if (slash == 0 || slash > stake) revert VerificationConstantOutOfBounds("slash", slash);
         if (minEligible == 0) revert VerificationConstantOutOfBounds("minEligible", minEligible);
+        if (minWindow == 0) revert VerificationConstantOutOfBounds("minWindow", minWindow);
         ESCROW = escrow;
         SEED = seed;
         STAKE = stake;
@@ -147,6 +153,8 @@ contract Verification is IVerification {
         ACTIVATION_DELAY = activationDelay;
         COOL_DOWN = coolDown;
         MIN_ELIGIBLE = minEligible;
+        MIN_WINDOW = minWindow;
+        MIN_VOTER_PAY = minVoterPay;
         STAKES_POT = keccak256(abi.encode("stakes", address(this)));
         for (uint256 i = 0; i < consumers.length; ++i) {
             isConsumer[consumers[i]] = true;
@@ -326,6 +334,9 @@ contract Verification is IVerification {
         Case storage case_ = _cases[_caseId(consumer, caseKey)];
         Status status = _statusOf(draw, case_);
         if (status < Status.Ended) revert VerificationWrongStatus(status, Status.Ended);
+        if (
+            case_.commitWindow < MIN_WINDOW || case_.revealWindow < MIN_WINDOW || case_.voterPay < MIN_VOTER_PAY
+        ) revert VerificationCaseTooHarsh(case_.commitWindow, case_.revealWindow, case_.voterPay);
         Bench memory bench = _seated(draw, case_);
         if (seat >= bench.size) revert VerificationUnknownSeat(seat, bench.size);
         uint256 word = draw.seats[seat];

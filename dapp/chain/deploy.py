@@ -22,6 +22,9 @@ class Parameters:
         cool_down: seconds that a leaving verifier's stake stays bound; no shorter than any panel stays open.
         min_eligible: verifiers without whom no panel is drawn.
         min_key_bits: smallest threshold key that a task may name; under 2,048 for tests only.
+        min_window: seconds that any phase of a task lasts at least, the challenge apart; a silent seat keeps its stake
+            where its case gave it less.
+        min_voter_pay: wei; a silent seat keeps its stake where its case offered less.
         seed_delay: blocks from a request to the block that gives the seed. Two where nobody gains by withholding a
             block; 132 (four epochs and a little, EIP-4399) where validators could.
     """
@@ -32,6 +35,8 @@ class Parameters:
     cool_down: int = 7 * 24 * 3600
     min_eligible: int = 3
     min_key_bits: int = 2048
+    min_window: int = 60
+    min_voter_pay: int = 100_000 * 10**9
     seed_delay: int = 2
 
 
@@ -49,7 +54,7 @@ def deploy(client: Client, deployer: Account, parameters: Parameters, seed_code:
     escrow, learning, mining, verification, seed = (created_address(deployer.address, first + i) for i in range(5))
     codes = {
         "Escrow": abi("Escrow").creation_code(learning, mining, verification),
-        "Learning": abi("Learning").creation_code(escrow, mining, parameters.min_key_bits),
+        "Learning": abi("Learning").creation_code(escrow, mining, parameters.min_key_bits, parameters.min_window),
         "Mining": abi("Mining").creation_code(learning, verification, escrow),
         "Verification": abi("Verification").creation_code(
             escrow,
@@ -60,6 +65,8 @@ def deploy(client: Client, deployer: Account, parameters: Parameters, seed_code:
             parameters.activation_delay,
             parameters.cool_down,
             parameters.min_eligible,
+            parameters.min_window,
+            parameters.min_voter_pay,
         ),
         "PrevrandaoSeed": seed_code or abi("PrevrandaoSeed").creation_code(parameters.seed_delay),
     }

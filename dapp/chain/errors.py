@@ -200,6 +200,10 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
         "seat {seat} was not silent",
         "Only a seat that did not reveal in time is slashed, once.",
     ),
+    "VerificationCaseTooHarsh": (
+        "the case gave {commitWindow} s to commit and {revealWindow} s to reveal for {voterPay} wei",
+        "Nobody is slashed for silence in a case below MIN_WINDOW or MIN_VOTER_PAY.",
+    ),
     "VerificationNothingToClaim": (
         "nothing is owed to seat {seat}",
         "It was paid already, did not reveal, or contradicted the verdict.",

@@ -221,7 +221,7 @@ class RoundView:
     def deadlines(self, terms: Terms) -> Deadlines:
         """When each phase ends, or will end if nothing ends it early."""
         windows = terms.windows
-        commit_end = self.all_committed_at or self.opened_at + windows.commit
+        commit_end = self._commit_end(windows.commit)
         publish_end = self.all_attested_at or commit_end + windows.publish
         seal_end = publish_end + windows.seal
         open_end = self.all_opened_at or seal_end + windows.open
@@ -233,6 +233,23 @@ class RoundView:
         else:
             opening_end = share_end + windows.opening if self.threshold_shared_at else share_end
         return Deadlines(commit_end, publish_end, seal_end, open_end, challenge_end, share_end, opening_end)
+
+    def _commit_end(self, window: int) -> int:
+        """Everybody, or else everybody expected, has committed: who is dormant has half the window to come back."""
+        if not self.all_committed_at:
+            return self.opened_at + window
+        if len(self.commits) == self.enrolled:
+            return self.all_committed_at
+        return max(self.all_committed_at, self.opened_at + window // 2)
+
+    def shares_end(self, terms: Terms) -> int:
+        """Until when shares are taken, beside openings too: a wrong opening cuts no share off."""
+        return self.deadlines(terms).challenge_end + terms.windows.share
+
+    def takes_shares(self, terms: Terms, now: int) -> bool:
+        """Whether a holder may post its share at chain time ``now``."""
+        phase = self.phase(terms, now)
+        return phase == Phase.SHARE or (phase == Phase.OPENING and now < self.shares_end(terms))
 
     def phase(self, terms: Terms, now: int) -> Phase:
         """Where the round is at chain time ``now``."""
@@ -446,7 +463,7 @@ def _committed(view: View, round_: RoundView, event: ev.UpdateCommitted) -> Roun
     after = replace(round_, commits={**round_.commits, index: commit})
     enough = len(after.commits) >= _terms(view).cohort.min_devices  # a dormant device may still save the round
     complete = enough and not after.expected & ~after.committed
-    return replace(after, all_committed_at=event.timestamp) if complete and not round_.all_committed_at else after
+    return replace(after, all_committed_at=event.timestamp) if complete else after
 
 
 @_of_round

@@ -34,7 +34,7 @@ from dapp.protocol.records import SignedEnrolment
 from dapp.protocol.work import FormAggregate, OpenSum
 from dapp.runtime.clock import DevnetClock
 from dapp.runtime.node import Node
-from dapp.settings import Settings
+from dapp.settings import MIN_VOTER_PAY, MIN_WINDOW, Settings
 from dapp.simulation import faults, keys, measure
 from dapp.storage import Blob, EmbeddedStore, MeteredStore
 from dapp.types import Address, Wei
@@ -273,6 +273,8 @@ def _parameters(settings: Settings, min_key_bits: int) -> Parameters:
         cool_down=longest_panel,
         min_eligible=min(3, settings.panel.seats),
         min_key_bits=min_key_bits,
+        min_window=MIN_WINDOW,
+        min_voter_pay=Wei(MIN_VOTER_PAY * GWEI),
     )
 
 

@@ -28,7 +28,7 @@ def test_defended_rewards_and_dust_are_exactly_the_pot(
 ) -> None:
     order = data.draw(st.permutations(range(len(weights))))
     with house.supposing():
-        terms = house.terms(money={"device_pot": pot})
+        terms = house.terms(money={"device_pot": pot, "edge_bond": 0, "opening_bond": pot})
         task_id = house.create(terms, value=pot + 10**18)
         house.enrol(task_id, weights)
         drive = house.open(task_id, terms).to_closed()

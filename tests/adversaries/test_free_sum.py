@@ -11,6 +11,7 @@ from test_mining_outcomes import claim_all, claim_votes, nothing_left
 
 from dapp.crypto.sealed import Ballot
 from dapp.protocol.enums import Outcome
+from dapp.types import Wei
 
 EVERYBODY_SILENT = 51
 
@@ -102,7 +103,7 @@ def test_defended_forfeited_bonds_do_not_go_to_the_requester(house: House) -> No
 
 def test_defended_what_the_edge_keeps_to_itself_anybody_posts(house: House) -> None:
     """Shares are public, so who combines them in silence has no more than everybody: from half the window on a
-    stranger posts the opening, and the devices are paid."""
+    stranger who can raise the bond posts the opening, and the devices are paid."""
     drive = house.start().to_share()
     drive.share([0, 1, 2])
     shared_at = drive.progress.threshold_shared_at
@@ -113,6 +114,29 @@ def test_defended_what_the_edge_keeps_to_itself_anybody_posts(house: House) -> N
     drive.close()
     assert drive.outcome == Outcome.ACCEPTED
     assert claim_all(drive)["device"] == 4
+
+
+def test_defended_no_bond_keeps_every_opening_out(house: House) -> None:
+    """A bond beyond anybody's means would let the requester read the posted shares and owe nothing for the sum."""
+    budget = house.learning.read("roundBudget", house.create())
+    with pytest.raises(Refused, match="LearningTermOutOfBounds"):
+        house.create(house.terms(money={"opening_bond": Wei(budget + 1)}))
+    with pytest.raises(Refused, match="LearningTermOutOfBounds"):
+        house.create(house.terms(money={"edge_bond": Wei(2**127)}))
+
+
+def test_defended_crowding_the_right_opening_out_costs_what_the_devices_earn(house: House) -> None:
+    """Four junk openings fail the round: their bonds are burnt, and the devices are paid besides."""
+    pot = house.terms().money.device_pot
+    with pytest.raises(Refused, match="LearningTermOutOfBounds"):
+        house.create(house.terms(money={"opening_bond": Wei(pot // 4)}))
+    assert 4 * house.terms().money.opening_bond >= pot
+
+
+@pytest.mark.parametrize("window", ["share", "opening", "contest"])
+def test_defended_no_window_is_too_short_to_post_an_opening_in(house: House, window: str) -> None:
+    with pytest.raises(Refused, match="LearningTermOutOfBounds"):
+        house.create(house.terms(windows={window: 1}))
 
 
 def test_known_gap_a_sum_that_nobody_posts_is_free(house: House) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from evm import ETHER, Refused
-from house import House
+from evm import Refused
+from house import FUNDS, House
 
 from dapp.crypto.sealed import Ballot
 from dapp.protocol.enums import Outcome, SkipReason
@@ -14,7 +14,7 @@ def test_defended_a_task_has_the_id_of_its_creator_whoever_copies_its_terms(hous
     with house.supposing():
         alone = house.create()
     terms = house.terms().to_abi()
-    thief = house.learning.send(house.edges[1], "createTask", terms, value=ETHER)
+    thief = house.learning.send(house.edges[1], "createTask", terms, value=FUNDS)
     assert house.create() == alone
     assert thief.event("TaskCreated")["taskId"] != alone
 

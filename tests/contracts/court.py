@@ -18,6 +18,7 @@ from dapp.protocol.enums import Status
 STAKE, SLASH = 10 * ETHER, ETHER
 ACTIVATION_DELAY, COOL_DOWN = 60, 3_600
 MIN_ELIGIBLE = 3
+MIN_WINDOW, MIN_VOTER_PAY = 60, 10**14
 VOTER_PAY, BOUNTY = 10**15, 10**14
 SEED_WINDOW, COMMIT_WINDOW, REVEAL_WINDOW = 200, 100, 80
 TWO_THIRDS = 6_667
@@ -48,7 +49,7 @@ class Court:
         evm = Evm(3 + members + spare)
         consumer = evm.deploy("FixedSlate")
         escrow = evm.deploy("Escrow", consumer.address, consumer.address, evm.next_address(1))
-        terms = STAKE, SLASH, ACTIVATION_DELAY, COOL_DOWN, MIN_ELIGIBLE
+        terms = STAKE, SLASH, ACTIVATION_DELAY, COOL_DOWN, MIN_ELIGIBLE, MIN_WINDOW, MIN_VOTER_PAY
         verification = evm.deploy("Verification", escrow.address, evm.next_address(1), [consumer.address], *terms)
         seed = evm.deploy("PrevrandaoSeed", 2)
         court = cls(evm, escrow, verification, seed, consumer, evm.accounts[3:], evm.accounts[1], evm.accounts[2])

@@ -29,7 +29,12 @@ from dapp.protocol.terms import Cohort, Encoding, Key, LearningTerms, MiningTerm
 from dapp.types import Address, Digest, TaskId, Wei
 
 STAKE = ETHER
+FUNDS = 20 * ETHER
+"""What a task is created with: more than enough for every round of the tests."""
 DAY = 86_400
+MIN_WINDOW = 60
+LEAST = MIN_WINDOW, 100
+"""The shortest window, and the smallest pay of a voter in wei, for which silence is slashed."""
 FAR = 2**63
 """A deadline that never passes."""
 CONVERGED, OVERFLOW = 1, 2
@@ -72,10 +77,10 @@ class House:
         names = ("escrow", "learning", "mining", "verification", "seed")
         at = dict(zip(names, (evm.next_address(i) for i in range(5)), strict=True))
         escrow = evm.deploy("Escrow", at["learning"], at["mining"], at["verification"])
-        learning = evm.deploy("Learning", at["escrow"], at["mining"], 512)
+        learning = evm.deploy("Learning", at["escrow"], at["mining"], 512, MIN_WINDOW)
         mining = evm.deploy("Mining", at["learning"], at["verification"], at["escrow"])
         verification = evm.deploy(
-            "Verification", at["escrow"], at["seed"], [at["mining"]], STAKE, STAKE // 10, 60, 200 * DAY, 3
+            "Verification", at["escrow"], at["seed"], [at["mining"]], STAKE, STAKE // 10, 60, 200 * DAY, 3, *LEAST
         )
         seed = evm.deploy("FixedSeed", 7, True)
         verifying = evm.accounts[8 : 8 + verifiers]
@@ -112,7 +117,6 @@ class House:
 
     def terms(self, **groups: dict[str, Any]) -> Terms:
         """Usual terms, with other values where ``groups`` says so: ``terms(cohort={"max_devices": 4})``."""
-        gwei = 10**9
         usual = Terms(
             Windows(1000, 1000, 500, 500, 300, 1000, 600, 200, 400, 400, 900),
             Cohort(self.admission.address, 3, 16, 500, 4000, 1_000_000),
@@ -121,14 +125,14 @@ class House:
             Key(digest("key"), 700, 512, len(self.holders), len(self.holders) // 2 + 1, merkle.root(self.leaves())),
             Panel(3, 6667),
             MiningTerms(3, 0),
-            Money(*map(Wei, (10_007 * gwei, 5000, 700, 300, 20, 11, ETHER, ETHER // 2))),
+            Money(*map(Wei, (ETHER + 7, 5000, 700, 300, 20, 11, ETHER, ETHER // 2))),
         )
         return replace(usual, **{name: replace(getattr(usual, name), **values) for name, values in groups.items()})
 
     def leaves(self) -> list[bytes]:
         return [merkle.holder_leaf(i, holder.address) for i, holder in enumerate(self.holders)]
 
-    def create(self, terms: Terms | None = None, value: int = ETHER) -> TaskId:
+    def create(self, terms: Terms | None = None, value: int = FUNDS) -> TaskId:
         sent = self.learning.send(self.requester, "createTask", (terms or self.terms()).to_abi(), value=value)
         return TaskId(sent.event("TaskCreated")["taskId"])
 

@@ -6,8 +6,8 @@ import random
 from dataclasses import astuple
 
 import pytest
-from evm import ETHER, Refused
-from house import CONVERGED, DAY, OVERFLOW, Drive, House, digest, mask
+from evm import Refused
+from house import CONVERGED, DAY, FUNDS, OVERFLOW, Drive, House, digest, mask
 from hypothesis import example, given
 from hypothesis import strategies as st
 from test_learning_enrolment import skipped
@@ -34,7 +34,7 @@ def test_a_round_opens_with_its_budget_in_a_pot_of_its_own(house: House) -> None
     drive = house.start()
     budget = house.learning.read("roundBudget", drive.task_id)
     assert house.pot(drive.key) == budget
-    assert house.pot(drive.task_id) == ETHER - budget
+    assert house.pot(drive.task_id) == FUNDS - budget
 
 
 def test_a_round_needs_enough_devices(house: House) -> None:
@@ -200,12 +200,42 @@ def test_a_device_that_missed_three_rounds_is_not_waited_for_but_may_return(hous
         drive.close()
         drive = house.open(drive.task_id)
     assert drive.round.expected == 0b0111
+    half = drive.round.opened_at + drive.terms.windows.commit // 2
     with house.supposing():
         drive.commit([0, 1, 2])
+        assert drive.deadlines.commit_end == half
+        drive.advance("commit_end")
         assert drive.phase == Phase.PUBLISH
+    with house.supposing():
+        house.evm.advance_to(half + 10)
+        drive.commit([0, 1, 2])
+        assert drive.phase == Phase.PUBLISH
+        assert drive.deadlines.commit_end == house.evm.now == drive.round.all_committed_at
     drive.commit([3])
     assert drive.phase == Phase.COMMIT
     drive.commit([0, 1, 2])
+    assert drive.phase == Phase.PUBLISH
+    drive.advance("publish_end")
+    drive.close()
+    assert house.open(drive.task_id).round.expected == 0b1111
+
+
+def test_a_device_that_missed_three_rounds_cannot_be_locked_out(house: House) -> None:
+    """All the others commit in the second in which the round opens; half of the window is left to come back."""
+    drive = house.start()
+    for _ in range(3):
+        drive.commit([0, 1, 2])
+        drive.advance("commit_end")
+        drive.advance("publish_end")
+        drive.close()
+        drive = house.open(drive.task_id)
+    drive.commit([0, 1, 2])
+    assert drive.phase == Phase.COMMIT
+    house.evm.advance_to(drive.deadlines.commit_end - 1)
+    drive.commit([3])
+    assert drive.round.committed == 0b1111
+    assert drive.phase == Phase.PUBLISH
+    assert drive.deadlines.commit_end == drive.round.all_committed_at == house.evm.now
     drive.advance("publish_end")
     drive.close()
     assert house.open(drive.task_id).round.expected == 0b1111
@@ -344,6 +374,23 @@ def test_a_task_ends_after_its_last_round(house: House) -> None:
     drive.close()
     house.learning.send(house.anyone, "endTask", drive.task_id)
     assert house.task(drive.task_id).ended
+
+
+def test_the_requester_ends_its_task_between_rounds_and_takes_nothing_that_was_earned(house: House) -> None:
+    """Nobody holds its money by opening a round a month, or by leaving a task idle."""
+    drive = house.start().to_vote()
+    with pytest.raises(Refused, match="LearningRoundNotClosed"):
+        house.learning.send(house.requester, "endTask", drive.task_id)
+    drive.vote(Ballot(1, 0, 1, 0))
+    drive.close()
+    with pytest.raises(Refused, match="LearningTaskNotOver"):
+        house.learning.send(house.anyone, "endTask", drive.task_id)
+    owed = house.pot(drive.key)
+    assert owed >= drive.terms.money.device_pot
+    refund = house.pot(drive.task_id)
+    sent = house.learning.send(house.requester, "endTask", drive.task_id)
+    assert sent.event("TaskEnded")["refund"] == refund
+    assert (house.pot(drive.task_id), house.pot(drive.key)) == (0, owed)
 
 
 @pytest.mark.parametrize("rounds", [0, 1])

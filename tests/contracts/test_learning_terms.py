@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 from evm import ETHER, Refused
-from house import House
+from house import MIN_WINDOW, House
 
 from dapp.crypto.merkle import keccak256
 from dapp.crypto.sealed import genesis_head, terms_digest
 from dapp.protocol.enums import Outcome, Weighting
+from dapp.types import Wei
 
 MONTH = 30 * 86_400
 ZERO = bytes(32)
@@ -23,7 +24,7 @@ def camel(name: str) -> str:
 
 
 OUT_OF_BOUNDS = [
-    *[("windows", window, value) for window in WINDOWS for value in (0, MONTH + 1)],
+    *[("windows", window, value) for window in WINDOWS for value in (MIN_WINDOW - 1, MONTH + 1)],
     ("windows", "challenge", MONTH + 1),
     ("cohort", "admission", bytes(20)),
     ("cohort", "min_devices", 2),
@@ -71,6 +72,7 @@ def test_a_term_out_of_bounds_is_refused_by_name(house: House, group: str, term:
     [
         ("windows", {"challenge": 0}),
         ("windows", dict.fromkeys(WINDOWS, MONTH)),
+        ("windows", dict.fromkeys(WINDOWS, MIN_WINDOW)),
         ("cohort", {"min_devices": 16}),
         ("cohort", {"max_devices": 256, "weight_cap": 4000}),
         ("encoding", {"bits": 4}),
@@ -115,6 +117,27 @@ def test_a_round_is_budgeted_at_its_worst_case(house: House) -> None:
     assert (refused.value.name, *refused.value.values) == ("LearningPotTooSmall", budget - 1, budget)
     task_id = house.create(terms, value=budget)
     assert house.learning.read("roundBudget", task_id) == house.pot(task_id) == budget
+
+
+def test_bonds_can_be_raised_and_four_junk_openings_cost_what_the_devices_earn(house: House) -> None:
+    """A bond that nobody can raise, or one so small that junk is free, lets a requester have the sum for nothing."""
+    budget = house.learning.read("roundBudget", house.create())
+    pot = house.terms().money.device_pot
+    for term, least, most in (("opening_bond", -(-pot // 4), budget), ("edge_bond", 0, budget)):
+        for value in (least, most):
+            assert house.create(house.terms(money={term: Wei(value)}))
+        for value in {least - 1, most + 1} - {-1}:
+            with pytest.raises(Refused) as refused:
+                house.create(house.terms(money={term: Wei(value)}))
+            name = f"money.{camel(term)}".encode().ljust(32, b"\0")
+            assert (refused.value.name, *refused.value.values) == ("LearningTermOutOfBounds", name, value)
+
+
+def test_the_shortest_window_is_fixed_at_construction_and_at_least_a_second(house: House) -> None:
+    assert house.learning.read("MIN_WINDOW") == MIN_WINDOW
+    for window in (0, MONTH + 1):
+        with pytest.raises(Refused, match="LearningTermOutOfBounds"):
+            house.evm.deploy("Learning", house.escrow.address, house.mining.address, 512, window)
 
 
 def test_a_task_begins_with_its_genesis_and_its_first_model(house: House) -> None:

@@ -6,7 +6,7 @@ import random
 
 import pytest
 from evm import Refused
-from house import Drive, House, mask
+from house import FUNDS, Drive, House, mask
 from test_learning_enrolment import skipped
 
 from dapp.crypto.typed_data import Attestation, mining_domain
@@ -189,4 +189,4 @@ def test_too_few_included_close_the_round_at_once(house: House) -> None:
     budget = house.learning.read("roundBudget", drive.task_id)
     drive.close()
     assert house.pot(drive.key) == 0
-    assert house.pot(drive.task_id) == 10**18 - drive.terms.money.bounty, f"all of {budget} but the closer's bounty"
+    assert house.pot(drive.task_id) == FUNDS - drive.terms.money.bounty, f"all of {budget} but the closer's bounty"

@@ -120,9 +120,35 @@ def test_an_opening_ends_the_share_phase(house: House) -> None:
     drive.share([0, 1, 2])
     drive.post_opening(house.edges[0])
     assert drive.phase == Phase.OPENING
+    assert drive.deadlines.share_end == drive.progress.first_opening_at
+
+
+def test_shares_are_taken_beside_openings_until_the_windows_own_end(house: House) -> None:
+    """Or a junk opening right after the t-th share, one of them junk, would cut the right ones off."""
+    terms = house.terms(windows={"contest": 5000})
+    drive = house.start(terms=terms).to_share()
+    ends = drive.deadlines.challenge_end + terms.windows.share
+    drive.share([0, 1, 2])
+    drive.post_opening(house.edges[0])
+    house.evm.transfer(house.anyone, house.holders[3].address, ETHER)
+    with house.supposing():
+        drive.share([3, 4])
+        assert drive.progress.shared == 0b11111
+        assert (drive.phase, drive.deadlines.share_end) == (Phase.OPENING, drive.progress.first_opening_at)
+    house.evm.advance_to(ends - 1)
+    house.mining.send(house.holders[3], "postShare", *drive.place, 3, digest("s"), 9, drive.branch(3))
+    drive.post_opening(house.anyone, drive.claim_of("other", used=0b1110))
+    with pytest.raises(Refused) as refused:
+        drive.share([4])
+    assert (refused.value.name, *refused.value.values) == ("MiningWrongPhase", Phase.OPENING, Phase.SHARE)
+
+
+def test_no_share_is_taken_once_the_openings_are_contested(house: House) -> None:
+    drive = house.start().to_vote()
+    assert house.evm.now < drive.deadlines.challenge_end + drive.terms.windows.share
     with pytest.raises(Refused) as refused:
         drive.share([3])
-    assert (refused.value.name, *refused.value.values) == ("MiningWrongPhase", Phase.OPENING, Phase.SHARE)
+    assert (refused.value.name, *refused.value.values) == ("MiningWrongPhase", Phase.VOTE, Phase.SHARE)
 
 
 def test_an_opening_needs_t_shares_that_were_posted(house: House) -> None:

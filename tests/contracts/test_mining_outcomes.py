@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 from evm import ETHER, Refused
-from house import OVERFLOW, Drive, House, mask
+from house import FUNDS, OVERFLOW, Drive, House, mask
 
 from dapp.crypto.merkle import keccak256
 from dapp.crypto.sealed import Ballot
@@ -170,7 +170,7 @@ def test_too_few_pays_nobody_but_the_closer(house: House) -> None:
     drive.advance("commit_end")
     drive.close()
     assert not any(claim_all(drive).values())
-    assert house.pot(drive.task_id) == ETHER - drive.terms.money.bounty
+    assert house.pot(drive.task_id) == FUNDS - drive.terms.money.bounty
     assert nothing_left(drive)
 
 
@@ -183,7 +183,7 @@ def test_not_opened_for_want_of_a_candidate_pays_nobody(house: House) -> None:
     drive.close()
     assert drive.round.outcome == Outcome.NOT_OPENED
     assert not any(claim_all(drive).values())
-    assert house.pot(drive.task_id) == ETHER - 2 * drive.terms.money.bounty
+    assert house.pot(drive.task_id) == FUNDS - 2 * drive.terms.money.bounty
     assert nothing_left(drive)
 
 

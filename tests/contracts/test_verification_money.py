@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from court import BOUNTY, BURN, COOL_DOWN, NO, SLASH, STAKE, VOTER_PAY, YES, Court
+from court import (
+    BOUNTY,
+    BURN,
+    COMMIT_WINDOW,
+    COOL_DOWN,
+    MIN_VOTER_PAY,
+    MIN_WINDOW,
+    NO,
+    REVEAL_WINDOW,
+    SLASH,
+    STAKE,
+    VOTER_PAY,
+    YES,
+    Court,
+)
 from evm import ETHER, Refused
 
 from dapp.crypto.sealed import Ballot
@@ -176,6 +190,28 @@ def test_the_cool_down_leaves_time_to_slash_who_left_in_time(court: Court) -> No
     until = court.member(silent)[3]
     case.to_reveal()
     assert until >= case.read("voteDeadlinesOf")[2] + COOL_DOWN
+
+
+@pytest.mark.parametrize(
+    "harsh",
+    [{"commit_vote": MIN_WINDOW - 1}, {"reveal_vote": MIN_WINDOW - 1}, {"voter_pay": MIN_VOTER_PAY - 1}],
+    ids=lambda harsh: next(iter(harsh)),
+)
+def test_no_seat_is_slashed_in_a_case_that_gave_it_too_little_time_or_pay(court: Court, harsh: dict[str, int]) -> None:
+    """Or whoever writes the terms makes honest members silent and reports them."""
+    case = court.case(**harsh).seated()
+    seated = case.voter(0)
+    case.to_end()
+    with pytest.raises(Refused) as refused:
+        case.slash(0)
+    least = {"commit_vote": COMMIT_WINDOW, "reveal_vote": REVEAL_WINDOW, "voter_pay": VOTER_PAY} | harsh
+    assert (refused.value.name, *refused.value.values) == ("VerificationCaseTooHarsh", *least.values())
+    assert court.member(seated)[4] == STAKE
+
+
+def test_at_the_least_time_and_pay_silence_is_slashed(court: Court) -> None:
+    case = court.case(commit_vote=MIN_WINDOW, reveal_vote=MIN_WINDOW, voter_pay=MIN_VOTER_PAY).seated().to_end()
+    assert case.slash(0).event("MemberSlashed")["amount"] == SLASH
 
 
 def test_a_member_whose_stake_is_used_up_is_removed(court: Court) -> None:

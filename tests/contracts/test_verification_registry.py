@@ -137,7 +137,7 @@ def _with_cool_down(seconds: int) -> Court:
     before = Court.build(members=3, spare=1)
     evm = Evm(8)
     escrow = evm.deploy("Escrow", BURN, BURN, evm.next_address(1))
-    arguments = escrow.address, evm.next_address(1), [], STAKE, SLASH, ACTIVATION_DELAY, seconds, 3
+    arguments = escrow.address, evm.next_address(1), [], STAKE, SLASH, ACTIVATION_DELAY, seconds, 3, 1, 0
     verification = evm.deploy("Verification", *arguments)
     seed = evm.deploy("PrevrandaoSeed", 2)
     court = Court(evm, escrow, verification, seed, before.consumer, evm.accounts[3:], evm.accounts[1], evm.accounts[2])
@@ -233,10 +233,11 @@ def test_active_members_stand_at_the_first_indices_without_gaps(court: Court, ac
 
 def test_the_constants_are_what_was_given_and_within_bounds() -> None:
     evm = Evm(2)
-    good = BURN, BURN, [], STAKE, SLASH, 0, 0, 1
+    good = BURN, BURN, [], STAKE, SLASH, 0, 0, 1, 60, 7
     verification = evm.deploy("Verification", *good)
-    assert [verification.read(name) for name in ("STAKE", "SLASH", "MIN_ELIGIBLE")] == [STAKE, SLASH, 1]
-    bad = [(0, 0, 1), (2**128, 1, 1), (STAKE, 0, 1), (STAKE, STAKE + 1, 1), (STAKE, SLASH, 0)]
-    for stake, slash, eligible in bad:
+    names = "STAKE", "SLASH", "MIN_ELIGIBLE", "MIN_WINDOW", "MIN_VOTER_PAY"
+    assert [verification.read(name) for name in names] == [STAKE, SLASH, 1, 60, 7]
+    bad = [(0, 0, 1, 1), (2**128, 1, 1, 1), (STAKE, 0, 1, 1), (STAKE, STAKE + 1, 1, 1), (STAKE, SLASH, 0, 1)]
+    for stake, slash, eligible, window in [*bad, (STAKE, SLASH, 1, 0)]:
         with pytest.raises(Refused, match="VerificationConstantOutOfBounds"):
-            evm.deploy("Verification", BURN, BURN, [], stake, slash, 0, 0, eligible)
+            evm.deploy("Verification", BURN, BURN, [], stake, slash, 0, 0, eligible, window, 0)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from evm import ETHER, artifact
 from gauge import Gas
-from house import Drive, House, digest, mask, people
+from house import FUNDS, Drive, House, digest, mask, people
 
 from dapp.crypto.sealed import Ballot
 from dapp.protocol.terms import Terms
@@ -43,10 +43,10 @@ def second_round(house: House, devices: int = 32) -> Drive:
 
 
 def test_creating_a_task(house: House, gas: Gas) -> None:
-    sent = house.learning.send(house.requester, "createTask", terms(house).to_abi(), value=ETHER)
+    sent = house.learning.send(house.requester, "createTask", terms(house).to_abi(), value=FUNDS)
     gas.check("create task and fund", sent.gas, 450_000)
     full = house.terms(mining={"pow_target": 2**255})
-    sent = house.learning.send(house.requester, "createTask", full.to_abi(), value=ETHER)
+    sent = house.learning.send(house.requester, "createTask", full.to_abi(), value=FUNDS)
     gas.check("create task with proof of work", sent.gas, 450_000)
 
 

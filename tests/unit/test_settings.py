@@ -16,7 +16,7 @@ from dapp.crypto.paillier import MIN_BITS
 from dapp.errors import ExitCode, KeyTooSmall, SettingsError
 from dapp.learning.partition import PARTITIONS
 from dapp.learning.strategy import STRATEGIES, strategy
-from dapp.settings import MIN_KEY_BITS, Settings, check, describe, load, to_toml_template
+from dapp.settings import MIN_KEY_BITS, MIN_WINDOW, Settings, check, describe, load, to_toml_template
 
 
 def overridden(*overrides: str) -> Settings:
@@ -176,6 +176,18 @@ class TestContradictions:
                 "-c encoding.bits=32, -c max_weight=4294967295: a slot of 64 bits is too wide",
             ),
             (["key.bits=2049"], "-c key.bits=2049: key.bits must be even, not 2049"),
+            (
+                ["opening_bond=2499999"],
+                "-c opening_bond=2499999: money.opening_bond = 2,499,999 is under a quarter of money.device_pot",
+            ),
+            (
+                ["opening_bond=77200001"],
+                "-c opening_bond=77200001: money.opening_bond = 77,200,001 is over what one round can cost, 77,200,000",
+            ),
+            (
+                ["edge_bond=77200001"],
+                "-c edge_bond=77200001: money.edge_bond = 77,200,001 is over what one round can cost, 77,200,000 gwei",
+            ),
         ],
     )
     def test_keys_that_contradict_each_other_are_named_with_their_places(
@@ -194,6 +206,11 @@ class TestContradictions:
             overridden("key.bits=1024")
         assert caught.value.code is ExitCode.KEY
         assert load(None, {}, ["key.bits=1024"], allow_small=True).key.bits == 1024
+
+    @pytest.mark.parametrize("key", ["windows.commit_vote", "windows.reveal_vote", "windows.contest"])
+    def test_no_window_is_too_short_to_answer_in_but_there_may_be_no_challenge(self, key: str) -> None:
+        assert f"{key} must be a whole number from {MIN_WINDOW}" in str(refusal([f"{key}={MIN_WINDOW - 1}"]))
+        assert overridden(f"{key}={MIN_WINDOW}", "challenge=0").windows.challenge == 0
 
     def test_settings_and_keys_agree_on_the_shortest_modulus(self) -> None:
         assert MIN_KEY_BITS == MIN_BITS

@@ -42,11 +42,13 @@ def create_task(world: World, call: Call) -> Iterator[ev.Event]:
 
 
 def bounds(terms: Terms) -> dict[str, bool]:
-    """By term, whether it lies within what `Learning` accepts."""
+    """By term, whether it lies within what `Learning` accepts. The shortest window and key that a deployment accepts
+    were fixed by its constructor, which no event tells."""
     windows, cohort, learning = terms.windows, terms.cohort, terms.learning
     encoding, key, panel = terms.encoding, terms.key, terms.panel
     total = cohort.max_weight if encoding.weighting == Weighting.EDGE else cohort.max_devices
     packed = Encoding(bits=encoding.bits, clip_nano=encoding.clip, total_weight=total, key_bits=key.bits)
+    money, budget = terms.money, round_budget(terms)
     names = ("commit", "publish", "seal", "open", "share", "opening", "contest", "commit_vote", "reveal_vote", "seed")
     return {f"windows.{name}": 1 <= getattr(windows, name) <= _MAX_WINDOW for name in names} | {
         "windows.challenge": 0 <= windows.challenge <= _MAX_WINDOW,
@@ -68,6 +70,8 @@ def bounds(terms: Terms) -> dict[str, bool]:
         "key.threshold": key.holders // 2 < key.threshold <= key.holders,
         "panel.seats": 1 <= panel.seats <= MAX_SEATS,
         "panel.accept_bips": 5001 <= panel.accept_bips <= 10_000,
+        "money.opening_bond": money.device_pot <= 4 * money.opening_bond and money.opening_bond <= budget,
+        "money.edge_bond": money.edge_bond <= budget,
     }
 
 
@@ -322,6 +326,7 @@ def end_task(world: World, call: Call) -> Iterator[ev.Event]:
     over = last is not None and (
         last.outcome == Outcome.CONVERGED or len(world.view.rounds) == terms.learning.max_rounds
     )
+    over = over or call.sender == world.view.requester
     world.require(over or call.now >= moved_at + IDLE_AFTER, "the task was not over")
     assert world.view.model is not None
     refund = world.pots[world.task_id]

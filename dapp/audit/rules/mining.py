@@ -204,10 +204,17 @@ def open_aggregate(world: World, call: Call) -> Iterator[ev.Event]:
 # Shares and openings
 
 
+def _sharing(world: World, task_id: bytes, number: int) -> RoundView:
+    round_ = world.round(task_id, number)
+    phase = round_.phase(world.terms, world.now)
+    world.require(round_.takes_shares(world.terms, world.now), f"no share was due any more: phase {phase.name}")
+    return round_
+
+
 @rule("Mining.postShare")
 def post_share(world: World, call: Call) -> Iterator[ev.Event]:
     task_id, number, holder, digest, size, branch = call.args
-    round_ = _during(world, task_id, number, Phase.SHARE)
+    round_ = _sharing(world, task_id, number)
     world.require(_is_holder(world, holder, call.sender, branch), f"it is not holder {holder}")
     world.require(holder not in round_.shares, f"holder {holder} has shared already")
     world.require(size <= world.terms.cohort.max_update_bytes, f"its share of {size:,} bytes is too large")
@@ -218,7 +225,7 @@ def post_share(world: World, call: Call) -> Iterator[ev.Event]:
 def post_shares_by_sig(world: World, call: Call) -> Iterator[ev.Event]:
     task_id, number, messages = call.args
     world.require(len(messages) <= MAX_BATCH, f"a batch of {len(messages)} messages")
-    round_ = _during(world, task_id, number, Phase.SHARE)
+    round_ = _sharing(world, task_id, number)
     for place, values in enumerate(messages):
         m = SignedShare.from_abi(values)
         signer, reason = None, None

@@ -30,7 +30,7 @@ TERMS = Terms(
     key=Key(DIGEST, 300, 2048, 10, 6, DIGEST),
     panel=Panel(5, 6667),
     mining=MiningTerms(0, 0),
-    money=Money(*map(Wei, (1000, 100, 10, 7, 3, 1, 50, 20))),
+    money=Money(*map(Wei, (1000, 100, 10, 7, 3, 1, 50, 250))),
 )
 
 
@@ -107,6 +107,9 @@ def test_lawful_terms_are_within_every_bound() -> None:
         ("key.threshold", replace(TERMS, key=replace(TERMS.key, threshold=5))),
         ("key.holders", replace(TERMS, key=replace(TERMS.key, holders=33, threshold=17))),
         ("panel.accept_bips", replace(TERMS, panel=replace(TERMS.panel, accept_bips=5000))),
+        ("money.opening_bond", replace(TERMS, money=replace(TERMS.money, opening_bond=Wei(249)))),
+        ("money.opening_bond", replace(TERMS, money=replace(TERMS.money, opening_bond=Wei(1594)))),
+        ("money.edge_bond", replace(TERMS, money=replace(TERMS.money, edge_bond=Wei(1594)))),
     ],
 )
 def test_terms_out_of_bounds_are_named(name: str, terms: Terms) -> None:
