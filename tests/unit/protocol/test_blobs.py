@@ -41,26 +41,42 @@ def changed(**changes: object) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("data", "reason"),
+    "data",
     [
-        (b"", "not CBOR"),
-        (b"\xff", "not CBOR"),
-        (cbor2.dumps([1, 2]), "something else"),
-        (changed(version=2), "something else"),
-        (changed(holder=None), "with fields"),
-        (changed(extra=1), "with fields"),
-        (changed(holder="2"), "field 'holder'"),
-        (changed(holder=-1), "field 'holder'"),
-        (changed(holder=True), "field 'holder'"),
-        (changed(shares="s"), "field 'shares'"),
-        (changed(round=1.0), "field 'round'"),
-        (BLOBS[3].encode() + b"\0", "canonical"),
-        (cbor2.dumps(dict(reversed(cbor2.loads(BLOBS[3].encode()).items()))), "canonical"),
+        b"",
+        b"\xff",
+        cbor2.dumps([1, 2]),
+        cbor2.dumps(cbor2.CBORTag(2, b"\1")),
+        changed(version=2),
+        changed(kind="update"),
+        changed(holder=None),
+        changed(extra=1),
+        changed(holder="2"),
+        changed(holder=-1),
+        changed(holder=True),
+        changed(holder=2**64),
+        changed(shares="s"),
+        changed(shares=[1]),
+        changed(round=1.0),
+        BLOBS[3].encode() + b"\0",
+        BLOBS[3].encode()[:-1],
+        cbor2.dumps(dict(reversed(cbor2.loads(BLOBS[3].encode()).items()))),
+        BLOBS[3].encode().replace(b"\x02", b"\x18\x02", 1),
     ],
 )
-def test_anything_else_is_refused_with_the_reason(data: bytes, reason: str) -> None:
-    with pytest.raises(BlobError, match=reason):
+def test_anything_else_is_refused(data: bytes) -> None:
+    assert data != BLOBS[3].encode()
+    with pytest.raises(BlobError):
         ShareBlob.decode(data)
+
+
+def test_what_is_wrong_is_said() -> None:
+    with pytest.raises(BlobError, match=r"a share with fields \['extra', 'holder', .*\], expected \["):
+        ShareBlob.decode(changed(extra=1))
+    with pytest.raises(BlobError, match="a share: field 'holder' is not"):
+        ShareBlob.decode(changed(holder=b"2"))
+    with pytest.raises(BlobError, match="canonical"):
+        ShareBlob.decode(cbor2.dumps(dict(reversed(cbor2.loads(BLOBS[3].encode()).items()))))
 
 
 @given(st.binary(max_size=200))

@@ -14,11 +14,11 @@ from dapp.errors import BlobUnavailable
 from dapp.learning.vectors import model_like, weights_of
 from dapp.protocol import device, verifier
 from dapp.protocol.blobs import AggregateBlob, BlobRef, OpeningBlob
-from dapp.protocol.effects import Done, Failed, Input, Transact
+from dapp.protocol.effects import Done, Failed, Input, Transact, Work
 from dapp.protocol.records import Ballot
 from dapp.protocol.view import Candidate, Posted
-from dapp.protocol.work import NO_DIGEST, OVERFLOW, Examination, Examine, judged_sum
-from dapp.types import Digest, Round
+from dapp.protocol.work import NO_DIGEST, OVERFLOW, Examination, Examine
+from dapp.types import Round
 
 if TYPE_CHECKING:
     from conftest import Recorded
@@ -31,7 +31,7 @@ class Case:
     job: Examine
     candidate: Candidate
     posted: Posted
-    blobs: Mapping[Digest, bytes | None]
+    blobs: Mapping[BlobRef, bytes | None]
 
     def judge(self) -> Examination:
         job = replace(self.job, candidates=(self.candidate,), openings=(self.posted,))
@@ -39,14 +39,15 @@ class Case:
         return found
 
     def without(self, ref: BlobRef) -> Case:
-        return replace(self, blobs={**self.blobs, ref.digest: None})
+        return replace(self, blobs={**self.blobs, ref: None})
 
     def with_candidate(self, blob: bytes | None = None, **changes: object) -> Case:
         """Another candidate; ``blob`` is what it says its aggregate is."""
         if blob is None:
             return replace(self, candidate=replace(self.candidate, **changes))
-        candidate = replace(self.candidate, aggregate=BlobRef(cid.digest(blob), len(blob)), **changes)
-        return replace(self, candidate=candidate, blobs={**self.blobs, cid.digest(blob): blob})
+        ref = BlobRef(cid.digest(blob), len(blob))
+        candidate = replace(self.candidate, aggregate=ref, **changes)
+        return replace(self, candidate=candidate, blobs={**self.blobs, ref: blob})
 
     def with_opening(self, blob: bytes | None = None, model: bytes | None = None, **changes: object) -> Case:
         """Another opening; ``blob`` and ``model`` are what it says that the sum decrypts to."""
@@ -54,13 +55,18 @@ class Case:
         for data, names in ((blob, ("digest", "size")), (model, ("model_digest", "model_size"))):
             if data is not None:
                 changes |= dict(zip(names, (cid.digest(data), len(data)), strict=True))
-                blobs[cid.digest(data)] = data
+                blobs[BlobRef(cid.digest(data), len(data))] = data
         posted = replace(self.posted, opening=replace(self.posted.opening, **changes))
         return replace(self, posted=posted, blobs=blobs)
 
     @property
+    def listed(self) -> list[BlobRef]:
+        """The shares that the opening says it used."""
+        return [s.blob for s in self.job.shares if self.posted.opening.used_shares >> s.holder & 1]
+
+    @property
     def opened(self) -> OpeningBlob:
-        return OpeningBlob.decode(self.blobs[self.posted.blob.digest])
+        return OpeningBlob.decode(self.blobs[self.posted.blob])
 
     def reopened(self, *, messages: int = 0, roots: int = 0) -> bytes:
         """The opening with so much added to its first message or its first root."""
@@ -77,8 +83,8 @@ def case(recorded: Recorded) -> Case:
     stage = recorded.stage
     round_ = stage.rounds[0]
     candidate, posted = round_.opened_candidates[0], round_.openings[0]
-    job = Examine(stage.world.facts, judged_sum(stage.view, round_), (candidate,), (posted,))
-    return Case(job, candidate, posted, {ref.digest: stage.blob(ref) for ref in job.needs})
+    job = Examine.of(stage.world.facts, stage.view, round_, (candidate,), (posted,))
+    return Case(job, candidate, posted, {ref: stage.blob(ref) for ref in job.needs})
 
 
 def test_the_truth_is_valid_and_right(case: Case) -> None:
@@ -109,7 +115,7 @@ def test_a_false_candidate_is_invalid_and_its_opening_is_judged_on_its_own(
 
 
 def a_bit_off(case: Case) -> bytes:
-    model = case.blobs[case.posted.model.digest]
+    model = case.blobs[case.posted.model]
     weights = weights_of(model).copy()
     weights[0] += 2.0**-20
     return model_like(model, weights)
@@ -126,6 +132,11 @@ LIES_OF_OPENERS: dict[str, Callable[[Case], Case]] = {
         blob=replace(case.opened, messages=case.opened.messages[: -case.job.facts.key.public.n_bytes]).encode()
     ),
     "its model is not the mean": lambda case: case.with_opening(model=a_bit_off(case)),
+    "a share that it lists is not to be had": lambda case: case.without(case.listed[0]),
+    "a share that it lists is another's": lambda case: replace(
+        case, blobs={**case.blobs, case.listed[0]: case.blobs[case.listed[1]]}
+    ),
+    "it lists one share more than it took": lambda case: case.with_opening(used_shares=0b1111),
     "it says that it converged": lambda case: case.with_opening(flags=1),
     "it says that it overflowed": lambda case: case.with_opening(flags=OVERFLOW, model_digest=NO_DIGEST, model_size=0),
 }
@@ -213,7 +224,24 @@ def test_a_device_that_could_not_check_keeps_its_old_weights_too(recorded: Recor
     assert state.refused == {0: "a blob is not to be had", 1: "a blob is not to be had"}
 
 
+def test_a_device_that_could_not_check_looks_again_in_the_next_round(recorded: Recorded) -> None:
+    tape, stage = recorded.tapes["device 0"], recorded.stage
+    good = next(input.value for input in tape.inputs if isinstance(input, Done) and input.duty[:2] == ("adopt", 0))
+    state, again = tape.first, []
+    for input in tape.inputs:
+        adopted = isinstance(input, Done) and input.duty[0] == "adopt"
+        state, effects = device.step(state, Failed(input.duty, "a blob is not to be had") if adopted else input)
+        asked = [effect.duty for effect in effects if isinstance(effect, Work) and effect.duty[0] == "adopt"]
+        for duty in asked:
+            if duty[1:] == (0, 1):
+                again.append(duty)
+                state, _ = device.step(state, Done(duty, good))
+    assert again == [("adopt", 0, 1)]
+    assert state.model == stage.rounds[0].result
+    assert 0 not in state.refused
+
+
 def test_a_device_checks_before_it_trains_on(recorded: Recorded) -> None:
     tape = recorded.tapes["device 0"]
-    duties = [effect.duty for effect in tape.effects if hasattr(effect, "duty")]
+    duties = [effect.duty[:2] for effect in tape.effects if isinstance(effect, Work)]
     assert duties.index(("adopt", 0)) < duties.index(("train", 1))
