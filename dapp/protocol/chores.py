@@ -16,6 +16,9 @@ from dapp.protocol.view import Panel, RoundView, View, bits
 ATTEMPTS = 3
 """Panels that a round may have."""
 
+PROMOTIONS = 64
+"""Most members taken into the registry by one transaction, about four million gas."""
+
 
 @dataclass(frozen=True, slots=True)
 class Chore:
@@ -40,7 +43,7 @@ def chores(facts: Facts, view: View, wait_for: int) -> Iterator[Chore]:
     elif round_ is None or round_.outcome != Outcome.OPEN:
         yield from _between_rounds(facts, view, view.terms, round_, wait_for)
     else:
-        yield from _within(facts, view.terms, round_)
+        yield from _within(facts, view, view.terms, round_)
 
 
 def _between_rounds(facts: Facts, view: View, terms: Terms, last: RoundView | None, wait_for: int) -> Iterator[Chore]:
@@ -52,7 +55,7 @@ def _between_rounds(facts: Facts, view: View, terms: Terms, last: RoundView | No
         yield Chore(since, Transact(("open round", number), "learning", "open_round", (facts.task_id,)))
 
 
-def _within(facts: Facts, terms: Terms, round_: RoundView) -> Iterator[Chore]:
+def _within(facts: Facts, view: View, terms: Terms, round_: RoundView) -> Iterator[Chore]:
     number, where = round_.number, (facts.task_id, round_.number)
     ends = round_.deadlines(terms)
     close = Transact(("close", number), "learning", "close_round", where)
@@ -69,10 +72,10 @@ def _within(facts: Facts, terms: Terms, round_: RoundView) -> Iterator[Chore]:
     elif round_.verdict is not None:
         yield Chore(round_.verdict.settled_at, close)
     else:
-        yield from _vote(facts, terms, round_)
+        yield from _vote(facts, view, terms, round_)
 
 
-def _vote(facts: Facts, terms: Terms, round_: RoundView) -> Iterator[Chore]:
+def _vote(facts: Facts, view: View, terms: Terms, round_: RoundView) -> Iterator[Chore]:
     number, panel = round_.number, round_.panels[-1] if round_.panels else None
     case = (facts.mining, round_.key)
     if panel is None or panel.settled == Status.UNDECIDED:
@@ -80,6 +83,7 @@ def _vote(facts: Facts, terms: Terms, round_: RoundView) -> Iterator[Chore]:
         since = round_.deadlines(terms).opening_end if panel is None else panel.settled_at
         if attempt < ATTEMPTS:
             summon = Transact(("summon", number, attempt), "verification", "summon", (*case, attempt))
+            yield from _promotion(view, number, since)
             yield Chore(since, summon)
         return
     seed_end, _, reveal_end = panel.deadlines(terms)
@@ -87,9 +91,18 @@ def _vote(facts: Facts, terms: Terms, round_: RoundView) -> Iterator[Chore]:
     if not panel.seeded_at:
         prove = ProveSeed(("prove", number, panel.attempt), case, panel.attempt, panel.seed_block)
         yield Chore(panel.summoned_at, prove, block=panel.seed_block + 1, until=seed_end + 1)
+        yield from _promotion(view, number, seed_end + 1)
         yield Chore(seed_end + 1, settle)
     else:
+        yield from _promotion(view, number, reveal_end)
         yield Chore(reveal_end, settle)
+
+
+def _promotion(view: View, number: int, since: int) -> Iterator[Chore]:
+    """Takes in every member whose time has come before somebody finds too few to draw a panel from."""
+    if any(active_from <= since for active_from in view.pending.values()):
+        promote = Transact(("promote", number, since), "verification", "promote", (PROMOTIONS,))
+        yield Chore(since, promote)
 
 
 def _payments(facts: Facts, round_: RoundView) -> Iterator[Chore]:

@@ -139,7 +139,7 @@ def _round(state: EdgeState, terms: Terms, round_: RoundView, now: int) -> Itera
         case Phase.CHALLENGE:
             yield Wake(at=round_.deadlines(terms).challenge_end)
         case Phase.SHARE | Phase.OPENING:
-            if phase == Phase.SHARE:
+            if round_.takes_shares(terms, now):
                 yield from _relay_shares(state, terms, round_, now)
             yield from _open_sum(state, terms, round_, now)
             ends = round_.deadlines(terms)
@@ -218,8 +218,8 @@ def _relay_shares(state: EdgeState, terms: Terms, round_: RoundView, now: int) -
         and h.message.holder not in round_.shares
     }
     enough = state.turn == 0 and len(waiting) + len(round_.shares) > terms.key.threshold
-    flush_at = round_.deadlines(terms).share_end - _reserve(state, 3 * terms.windows.share, 4)
-    if waiting and (enough or now >= flush_at):
+    flush_at = round_.shares_end(terms) - _reserve(state, 3 * terms.windows.share, 4)
+    if waiting and (enough or round_.openings or now >= flush_at):
         batch = tuple(_signed_share(state, h) for h in waiting.values())
         mask = sum(1 << holder for holder in waiting)
         args = (round_.task_id, round_.number, batch)

@@ -67,6 +67,21 @@ def on_duty(state: HolderState, round_: RoundView) -> bool:
     return (state.index - round_.number * (key.threshold + 1)) % key.holders <= key.threshold
 
 
+def shares_from(state: HolderState, round_: RoundView) -> int | None:
+    """When this holder shares; None where its share is not needed.
+
+    A holder cannot tell cheaply whether an opening is right. It takes a single one for right where t + 1 shares were
+    there to make it from; where fewer were, one of them may be junk, and two openings contradict each other.
+    """
+    terms, begins = state.facts.terms, round_.deadlines(state.facts.terms).challenge_end
+    if len(round_.openings) == 1 and len(round_.shares) > terms.key.threshold:
+        return None
+    if on_duty(state, round_):
+        return begins
+    half = begins + terms.windows.share // 2
+    return min(half, round_.first_opening_at + terms.windows.contest // 2) if round_.openings else half
+
+
 def refusal(state: HolderState, round_: RoundView) -> str | None:
     """Why this holder will not share for the round's included set; None if it will.
 
@@ -106,12 +121,16 @@ def _due(state: HolderState, now: int) -> Iterator[Effect]:
     ends = round_.deadlines(view.terms)
     if phase == Phase.PUBLISH and state.index not in round_.attestations:
         yield from _attest(state, round_, now, ends.publish_end)
-    elif phase == Phase.SHARE and state.index not in round_.shares and round_.included is not None:
-        standby = ends.challenge_end + view.terms.windows.share // 2
-        if on_duty(state, round_) or now >= standby:
-            yield from _share(state, round_, ends.share_end)
+    elif (
+        round_.takes_shares(view.terms, now)
+        and state.index not in round_.shares
+        and round_.included is not None
+        and (since := shares_from(state, round_)) is not None
+    ):
+        if now >= since:
+            yield from _share(state, round_, round_.shares_end(view.terms))
         else:
-            yield Wake(at=standby)
+            yield Wake(at=since)
     elif phase == Phase.CLOSED and ("pin", number) in state.asked:
         found = state.findings.get(number, {})
         pinned = tuple(c.update for i, c in sorted(round_.commits.items()) if found.get(i) == "")

@@ -322,7 +322,8 @@ class View:
     """All that the events of one task's chain say.
 
     ``enrolled_at``: time of the latest enrolment; ``members``: the registry, in the order in which seats are drawn;
-    ``credits``: what the escrow owes to whom, in wei.
+    ``pending``: who has joined and is not in it yet, with the time from which on it may be; ``credits``: what the escrow
+    owes to whom, in wei.
     """
 
     task_id: TaskId
@@ -336,6 +337,7 @@ class View:
     gradient: BlobRef | None = None
     ended_at: int = 0
     members: tuple[Address, ...] = ()
+    pending: Mapping[Address, int] = field(default_factory=dict)
     seed_blocks: Mapping[int, int] = field(default_factory=dict)
     seeds: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     credits: Mapping[Address, int] = field(default_factory=dict)
@@ -604,17 +606,26 @@ def _ended(view: View, event: ev.TaskEnded) -> View:
 
 
 @_folds
+def _joined(view: View, event: ev.MemberJoined) -> View:
+    return replace(view, pending={**view.pending, event.member: event.active_from})
+
+
+@_folds
 def _activated(view: View, event: ev.MemberActivated) -> View:
-    return replace(view, members=(*view.members, event.member))
+    return replace(view, members=(*view.members, event.member), pending=_without(view.pending, event.member))
 
 
 @_folds
 def _leaving(view: View, event: ev.MemberLeaving) -> View:
-    if event.index >= len(view.members) or view.members[event.index] != event.member:
-        return view  # it was pending: never in the registry
+    if event.member in view.pending:
+        return replace(view, pending=_without(view.pending, event.member))
     members = list(view.members)
     members[event.index] = members[-1]
     return replace(view, members=tuple(members[:-1]))
+
+
+def _without(pending: Mapping[Address, int], member: Address) -> Mapping[Address, int]:
+    return {who: since for who, since in pending.items() if who != member}
 
 
 @_folds

@@ -156,6 +156,52 @@ def test_a_holder_off_duty_shares_at_half_of_the_window(standby: tuple[HolderSta
     assert [type(effect.job) for effect in effects if isinstance(effect, Work)] == [MakeShare]
 
 
+@pytest.mark.parametrize(
+    ("shares", "openings", "needed"),
+    [(4, 1, False), (3, 1, True), (4, 2, True)],
+    ids=["an opening that is believed", "one share may be junk", "openings that contradict each other"],
+)
+def test_beside_openings_a_holder_off_duty_shares_only_where_the_sum_may_be_open_to_doubt(
+    state: HolderState, standby: tuple[HolderState, RoundView], shares: int, openings: int, needed: bool
+) -> None:
+    """Half-way through the contest, so that whoever opens the sum anew has the other half."""
+    posted = state.view.rounds[0]
+    state, round_ = standby
+    terms = state.facts.terms
+    begins = round_.deadlines(terms).challenge_end
+    share = next(iter(posted.shares.values()))
+    beside = replace(
+        round_,
+        shares={i: replace(share, holder=i) for i in range(shares)},
+        threshold_shared_at=begins,
+        openings=posted.openings[:1] * openings,
+        first_opening_at=begins,
+    )
+    state = replace(state, view=replace(state.view, rounds=(beside,)))
+    assert beside.phase(terms, begins) == Phase.OPENING
+    half = begins + terms.windows.contest // 2
+    assert not duties(holder.step(state, Tick(half - 1, 0))[1])
+    assert duties(holder.step(state, Tick(half, 0))[1]) == (["share"] if needed else [])
+
+
+def test_a_holder_on_duty_is_not_cut_off_by_an_opening(
+    state: HolderState, standby: tuple[HolderState, RoundView]
+) -> None:
+    posted = state.view.rounds[0]
+    state, round_ = standby
+    begins = round_.deadlines(state.facts.terms).challenge_end
+    share = next(iter(posted.shares.values()))
+    beside = replace(
+        round_,
+        shares={i: replace(share, holder=i) for i in range(1, 4)},
+        threshold_shared_at=begins,
+        openings=posted.openings[:1],
+        first_opening_at=begins,
+    )
+    state = replace(state, index=0, view=replace(state.view, rounds=(beside,)))
+    assert duties(holder.step(state, Tick(begins + 1, 0))[1]) == ["share"]
+
+
 def test_a_holder_that_finds_no_candidate_with_its_product_says_so_and_shares_nothing(
     standby: tuple[HolderState, RoundView],
 ) -> None:
