@@ -322,8 +322,8 @@ class View:
     """All that the events of one task's chain say.
 
     ``enrolled_at``: time of the latest enrolment; ``members``: the registry, in the order in which seats are drawn;
-    ``pending``: who has joined and is not in it yet, with the time from which on it may be; ``credits``: what the escrow
-    owes to whom, in wei.
+    ``pending``: who has joined and is not in it yet, with the time from which on it may be; ``credits``: what the
+    escrow owes to whom, in wei.
     """
 
     task_id: TaskId

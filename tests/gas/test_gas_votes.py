@@ -94,3 +94,17 @@ def test_escrow(gas: Any) -> None:
     gas.check("credit, first", escrow.send(protocol, "pay", pot, owner.address, 1, reason).gas, 65_000)
     gas.check("credit", escrow.send(protocol, "pay", pot, owner.address, 1, reason).gas, 50_000)
     gas.check("withdraw", escrow.send(owner, "withdraw").gas, 40_000)
+
+
+def test_where_a_figure_is_dearest(gas: Any) -> None:
+    """Over the 100,000 that settling and the 60,000 that a commit are to cost; the documentation says so."""
+    court = Court.build(members=51, spare=2)
+    case = court.case(seats=51)
+    case.summon()
+    court.seed.send(court.members[52], "prove", case.read("panelOf")[0], case.header())
+    commits = [case.commit(seat).gas for seat in range(51)]
+    gas.check("commit vote, seat 50 of 51", commits[50], 77_000)
+    case.to_reveal()
+    for seat in range(51):
+        case.reveal(seat)
+    gas.check("settle, first credit, paying the prover too", case.settle(by=court.members[51]).gas, 150_000)
