@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attackers import FLOODER, flood
 from evm import ETHER, Refused
 from house import Drive, House
+from stage import Stage, since
 from test_mining_outcomes import BURNT
 
 from dapp.crypto.sealed import Ballot
 from dapp.protocol import events as ev
-from dapp.protocol.enums import CandidateState, Outcome
+from dapp.protocol.effects import Effect, Input, Transact
+from dapp.protocol.enums import CandidateState, Outcome, Phase
+from dapp.protocol.view import View
+from dapp.runtime.node import Step
 
 PLACES = 8
 HONEST = 1
@@ -67,6 +72,45 @@ def test_defended_in_a_real_round_the_honest_edge_outbids_the_flood(tmp_path: Pa
     lost = [event.amount for event in siege.of(ev.BondForfeited)]
     assert lost == [bond] * (PLACES - 1)
     assert round_.winner.bond == 2 * bond
+
+
+SILENT, DISPLACED = 0, 1
+"""Real edges: one has the only candidate and opens no sum; the other's was displaced."""
+
+
+def displaced(step: Step[Any]) -> Step[Any]:
+    """An honest edge that adds up like any other, and has no place among the candidates."""
+
+    def outbid(state: Any, input: Input) -> tuple[Any, tuple[Effect, ...]]:
+        after, effects = step(state, input)
+        return after, tuple(e for e in effects if not isinstance(e, Transact) or e.function != "seal_aggregate")
+
+    return outbid
+
+
+def test_defended_an_honest_edge_without_a_candidate_opens_the_sum_from_half_the_window_on(tmp_path: Path) -> None:
+    """Who holds the only candidate cannot keep the sum shut."""
+    stage = Stage.build(tmp_path, "edges=2").silence("edge", [SILENT], since(Phase.SHARE))
+    stage.node("edge", DISPLACED).wrap(displaced)
+    stage.play()
+    (round_,), (edges, windows) = stage.rounds, (stage.world.people.edges, stage.world.facts.terms.windows)
+    assert [candidate.edge for candidate in round_.candidates.values()] == [edges[SILENT].address]
+    assert [posted.poster for posted in round_.openings] == [edges[DISPLACED].address]
+    assert round_.first_opening_at - round_.threshold_shared_at >= windows.opening // 2
+    assert round_.outcome == Outcome.ACCEPTED
+
+
+def test_known_gap_an_edge_that_was_away_while_sums_were_sealed_opens_none(tmp_path: Path) -> None:
+    """It adds up in the seal phase only. Where the one edge with a candidate then falls silent, all shares are posted
+    and nobody opens the sum; the next round begins on the same model."""
+
+    def sealing(view: View, now: int) -> bool:
+        return since(Phase.SEAL)(view, now) and not since(Phase.CHALLENGE)(view, now)
+
+    stage = Stage.build(tmp_path, "edges=2").silence("edge", [SILENT], since(Phase.SHARE))
+    (round_,) = stage.silence("edge", [DISPLACED], sealing).play().rounds
+    assert round_.threshold_shared_at
+    assert round_.outcome == Outcome.NOT_OPENED
 
 
 def test_bounded_junk_that_is_not_opened_costs_its_bonds(house: House) -> None:

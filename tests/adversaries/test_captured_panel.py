@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from math import comb
 
 import pytest
 from evm import Refused
 from house import Drive, House
 from siege import BASE, Lab, Siege
+from stage import Stage
 
 from dapp.crypto.sealed import Ballot
 from dapp.protocol import device
 from dapp.protocol import events as ev
 from dapp.protocol.blobs import BlobRef
 from dapp.protocol.device import DeviceState
-from dapp.protocol.effects import Done
+from dapp.protocol.effects import Blobs, Done, Result
 from dapp.protocol.enums import Outcome
 from dapp.protocol.view import View
-from dapp.protocol.work import Examination
+from dapp.protocol.work import Examination, Examine
+from dapp.simulation.faults import lying
 from dapp.types import Digest
 
 
@@ -97,6 +101,59 @@ def test_defended_a_device_takes_up_no_model_that_it_found_wrong_whatever_the_pa
     after, _ = device.step(state, Done(("adopt", 0, 0), found))
     assert after.model == (result if taken else BASE)
     assert bool(after.refused) is not taken
+
+
+def test_defended_a_device_takes_up_no_model_whose_base_it_refused(lab: Lab) -> None:
+    """The panel's wrong model of round 0, and a right result of round 1 that builds on it."""
+    wrong, later = BlobRef(Digest(b"\1" * 32), 2000), BlobRef(Digest(b"\2" * 32), 2000)
+    rounds = (
+        lab.round(0, range(4), outcome=Outcome.ACCEPTED, result=wrong),
+        lab.round(1, range(4), outcome=Outcome.ACCEPTED, result=later, base=wrong),
+    )
+    state = DeviceState(lab.facts, View(lab.facts.task_id, terms=lab.facts.terms, rounds=rounds), model=BASE)
+    found = Examination(1, 0, 0, 1, bytes(32), ("opening 0: it is wrong",), None)
+    state, _ = device.step(state, Done(("adopt", 0, 1), found))
+    state, _ = device.step(state, Done(("adopt", 1, 1), replace(found, right=1, wrong=0)))
+    assert state.model == BASE
+    assert list(state.refused) == [0]
+
+
+@pytest.fixture(scope="module")
+def starved(tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    """Three rounds of five devices. Device 0 does not get round 0's opening while it is the last round; device 1 finds
+    it wrong, for good."""
+    stage = Stage.build(tmp_path_factory.mktemp("starved"), "rounds=3", "devices=5")
+    late, stubborn = stage.node("device", 0), stage.node("device", 1)
+    fetch = late.fetch
+
+    def starving(needs: Iterable[BlobRef]) -> Blobs:
+        withheld = stage.rounds[0].right_opening if len(stage.rounds) == 1 else None
+        return {ref: None if withheld and ref == withheld.blob else data for ref, data in fetch(needs).items()}
+
+    def unlucky(job: Examine, honest: Result) -> Result:
+        wrong = replace(honest.value, right=0, wrong=1, reasons=("opening 0: it is wrong",))
+        return Result(wrong) if job.sum_.number == 0 else honest
+
+    late.fetch = starving  # type: ignore[method-assign]
+    stubborn.wrap(lambda step: lying(step, Examine, unlucky))
+    return stage.play()
+
+
+def test_defended_a_blob_that_was_not_to_be_had_is_looked_for_in_the_next_round(starved: Stage) -> None:
+    late = starved.node("device", 0).state
+    assert all(0 in round_.commits for round_ in starved.rounds), "in time to take part in it"
+    assert ("adopt", 0, 0) in late.asked
+    assert ("adopt", 0, 1) in late.asked
+    assert late.model == starved.view.model
+    assert not late.refused
+
+
+def test_defended_who_refused_a_model_trains_on_nothing_that_builds_on_it(starved: Stage) -> None:
+    stubborn = starved.node("device", 1).state
+    assert [1 in round_.commits for round_ in starved.rounds] == [True, False, False]
+    assert stubborn.model == starved.rounds[0].base
+    assert list(stubborn.refused) == [0]
+    assert starved.outcomes == [Outcome.ACCEPTED] * 3, "the others go on"
 
 
 def capture(members: int, dishonest: int, seats: int) -> float:

@@ -15,13 +15,14 @@ import pytest
 from house import House
 from siege import BASE, Lab
 
-from dapp.crypto.leverage import allowed, leverages
+from dapp.crypto.leverage import allowed, leverages, openable
 from dapp.errors import CryptoError
 from dapp.protocol import holder
 from dapp.protocol.blobs import BlobRef
 from dapp.protocol.effects import Notice, Tick, Work
 from dapp.protocol.enums import CandidateState, Outcome, Phase, RoundKind
 from dapp.protocol.view import Attestation, Candidate, bits
+from dapp.protocol.work import ShareMade
 from dapp.types import Address, Digest, Wei
 
 Set = frozenset[int]
@@ -135,6 +136,31 @@ def test_defended_a_failed_round_and_its_retry_are_looked_at_together(lab: Lab) 
     retry = lab.round(1, EIGHT - {5}, shared=False)
     assert "could be combined" in str(holder.refusal(lab.holder([opened, retry]), retry))
     assert holder.refusal(lab.holder([unshared, retry]), retry) is None
+
+
+def test_defended_a_share_that_was_made_and_kept_off_the_chain_counts_against_the_next_sum(lab: Lab) -> None:
+    """An edge that is handed t shares and posts none of them may have opened the sum for itself."""
+    hoarded = lab.round(0, EIGHT, outcome=Outcome.ABANDONED, shared=False)
+    retry = lab.round(1, EIGHT - {5}, shared=False)
+    unasked = lab.holder([hoarded, retry])
+    asked = replace(unasked, made={0: ShareMade(BASE)})
+    assert holder.refusal(unasked, retry) is None
+    assert "could be combined" in str(holder.refusal(asked, retry))
+    assert holder.refusal(replace(asked, made={1: ShareMade(BASE)}), retry) is None, "its own share is not against it"
+
+
+def test_defended_a_junk_share_for_a_set_that_the_others_refuse_locks_nothing(lab: Lab) -> None:
+    """It reaches the chain, and opens nothing; the whole cohort stays allowed, the refused set refused."""
+    assert lab.refusal([EIGHT, EIGHT - {5}, EIGHT]) is None
+    assert "could be combined" in str(lab.refusal([EIGHT, EIGHT - {5}, EIGHT - {5}]))
+    assert openable([EIGHT, EIGHT - {5}, A, B], LEAST) == (EIGHT, A, B)
+
+
+def test_defended_what_honest_holders_share_for_in_turn_isolates_nobody_whatever_junk_is_posted() -> None:
+    """Every history of three sets over five devices: of those that ``openable`` keeps, no combination isolates."""
+    kept = {openable(history, LEAST) for history in product(sets_of(5), repeat=3)}
+    assert max(map(len, kept)) == 3
+    assert not any(list(isolations(tuple(dict.fromkeys(sets)))) for sets in kept)
 
 
 def test_defended_gradients_and_updates_are_different_secrets(lab: Lab) -> None:

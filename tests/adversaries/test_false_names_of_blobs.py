@@ -55,7 +55,7 @@ def _about_openings(effect: Effect) -> bool:
 
 
 def posting_after(step: Step[Any]) -> Step[Any]:
-    """In the first round: as soon as there is an opening, one more with its digest, and its model's, and other sizes."""
+    """In the first round: once there is an opening, one more with its digest, and its model's, and other sizes."""
 
     def shadowing(state: Any, input: Input) -> tuple[Any, tuple[Effect, ...]]:
         after, effects = step(state, input)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +12,9 @@ from house import House, digest
 from siege import Siege
 from stage import Stage
 
+from dapp.chain.keys import Account
 from dapp.crypto.typed_data import Attestation, UpdateCommit
-from dapp.protocol.effects import Effect, Handed, Input
+from dapp.protocol.effects import Effect, Handed, Input, Relayed
 from dapp.protocol.enums import Outcome
 from dapp.runtime.node import Step
 
@@ -73,6 +76,38 @@ def test_defended_a_relay_cannot_put_anything_in_a_devices_mouth(house: House) -
     assert not drive.round.committed
     with pytest.raises(Refused, match="LearningNotEnrolled"):
         house.learning.send(house.edges[CENSOR], "commitUpdate", *drive.place, update)
+
+
+# At the edge's own door
+
+
+def forging_at_the_door(stage: Stage, edge: int) -> None:
+    """After every true message at this door, a stranger hands in a copy of it in the same name, signed by itself."""
+    node = stage.node("edge", edge)
+    stranger, facts, hand_in = Account(b"\7" * 32), stage.world.facts, node.hand_in
+
+    def hand_in_both(handed: Handed) -> None:
+        message = handed.message
+        forged: Relayed = (
+            replace(message, mask=0) if isinstance(message, Attestation) else replace(message, digest=digest("forged"))
+        )
+        domain = facts.learning_domain if isinstance(message, UpdateCommit) else facts.mining_domain
+        false = Handed(forged, stranger.sign_digest(forged.signing_hash(domain)))
+        for each in (false, handed, false, Handed(forged, handed.signature), Handed(message, bytes(65))):
+            hand_in(each)
+
+    node.hand_in = hand_in_both  # type: ignore[method-assign]
+
+
+def test_known_gap_forged_messages_at_an_edges_door_stand_in_the_true_ones_place(tmp_path: Path) -> None:
+    """Edges do not read signatures: of two messages in one name they relay the later one, and the contract skips it.
+    A stranger who reaches every edge's door, and pays nothing, fails the round."""
+    stage = Stage.build(tmp_path)
+    forging_at_the_door(stage, 0)
+    stage.play()
+    (round_,) = stage.rounds
+    assert round_.outcome == Outcome.TOO_FEW
+    assert not round_.committed
 
 
 def test_known_gap_where_every_edge_keeps_it_back_a_device_without_ether_is_left_out(house: House) -> None:
