@@ -125,6 +125,6 @@ def _judged(state: DeviceState, number: int, examination: Examination) -> Device
 
 
 def _failed(state: DeviceState, duty: Duty, reason: str) -> tuple[DeviceState, tuple[Effect, ...]]:
-    if duty[0] == "adopt":
+    if duty[0] == "adopt" and int(duty[1]) > state.taken_up:
         state = replace(state, refused={**state.refused, int(duty[1]): reason})
     return ask(state, (Notice(("failed", *duty), f"{duty[0]} in round {duty[1]}: {reason}"),))

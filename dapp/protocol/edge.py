@@ -79,6 +79,8 @@ def step(state: EdgeState, input: Input) -> tuple[EdgeState, tuple[Effect, ...]]
             current = state.view.round
             if current is None or message.round != current.number or input in state.inbox:
                 return state, ()
+            if not _is_signed(state, input):
+                return state, ()
             waiting = tuple(h for h in state.inbox if h.message.round == current.number)
             return replace(state, inbox=(*waiting, input)), ()
         case Done(("add up", int(number)), AggregateMade() as made):
@@ -318,11 +320,7 @@ def _open_sum(state: EdgeState, terms: Terms, round_: RoundView, now: int) -> It
     """Opens the sum when it is this edge's turn, or when what others posted is wrong."""
     number, made = round_.number, state.made.get(round_.number)
     ours = _mine(state, round_)
-    if not round_.threshold_shared_at or made is None:
-        return
-    if not any(c.root == made.root for c in round_.opened_candidates):
-        return  # nobody's candidate carries the product that this edge computed: no honest holder shares for it
-    if any(o.poster == state.me for o in round_.openings):
+    if not round_.threshold_shared_at or any(o.poster == state.me for o in round_.openings):
         return
     if round_.openings:
         count = len(round_.openings)
@@ -337,6 +335,11 @@ def _open_sum(state: EdgeState, terms: Terms, round_: RoundView, now: int) -> It
         if now < turn:
             yield Wake(at=turn)
             return
+    if made is None:  # it was away when the sums were formed
+        yield Work(("add up", number), FormAggregate(state.facts, judged_sum(state.view, round_), state.me))
+        return
+    if not any(c.root == made.root for c in round_.opened_candidates):
+        return  # nobody's candidate carries the product that this edge computed: no honest holder shares for it
     opened = state.opened.get(number)
     if opened is None:
         shares = tuple(share for _, share in sorted(round_.shares.items()))

@@ -100,9 +100,8 @@ def test_defended_an_honest_edge_without_a_candidate_opens_the_sum_from_half_the
     assert round_.outcome == Outcome.ACCEPTED
 
 
-def test_known_gap_an_edge_that_was_away_while_sums_were_sealed_opens_none(tmp_path: Path) -> None:
-    """It adds up in the seal phase only. Where the one edge with a candidate then falls silent, all shares are posted
-    and nobody opens the sum; the next round begins on the same model."""
+def test_defended_an_edge_that_was_away_while_sums_were_sealed_opens_the_sum_of_another(tmp_path: Path) -> None:
+    """Where the one edge with a candidate falls silent after it, another adds up for itself, and opens that sum."""
 
     def sealing(view: View, now: int) -> bool:
         return since(Phase.SEAL)(view, now) and not since(Phase.CHALLENGE)(view, now)
@@ -110,7 +109,7 @@ def test_known_gap_an_edge_that_was_away_while_sums_were_sealed_opens_none(tmp_p
     stage = Stage.build(tmp_path, "edges=2").silence("edge", [SILENT], since(Phase.SHARE))
     (round_,) = stage.silence("edge", [DISPLACED], sealing).play().rounds
     assert round_.threshold_shared_at
-    assert round_.outcome == Outcome.NOT_OPENED
+    assert round_.outcome == Outcome.ACCEPTED
 
 
 def test_bounded_junk_that_is_not_opened_costs_its_bonds(house: House) -> None:

@@ -99,15 +99,14 @@ def forging_at_the_door(stage: Stage, edge: int) -> None:
     node.hand_in = hand_in_both  # type: ignore[method-assign]
 
 
-def test_known_gap_forged_messages_at_an_edges_door_stand_in_the_true_ones_place(tmp_path: Path) -> None:
-    """Edges do not read signatures: of two messages in one name they relay the later one, and the contract skips it.
-    A stranger who reaches every edge's door, and pays nothing, fails the round."""
+def test_defended_forged_messages_at_an_edges_door_do_not_stand_in_the_true_ones_place(tmp_path: Path) -> None:
+    """Edges read signatures before they keep a message, so that a stranger who reaches every door changes nothing."""
     stage = Stage.build(tmp_path)
     forging_at_the_door(stage, 0)
     stage.play()
     (round_,) = stage.rounds
-    assert round_.outcome == Outcome.TOO_FEW
-    assert not round_.committed
+    assert round_.outcome == Outcome.ACCEPTED
+    assert round_.included == 0b1111
 
 
 def test_known_gap_where_every_edge_keeps_it_back_a_device_without_ether_is_left_out(house: House) -> None:
