@@ -15,7 +15,7 @@ from test_mining_outcomes import BURNT, claim_all
 from dapp.crypto.sealed import Ballot
 from dapp.protocol.enums import Outcome, Phase
 from dapp.protocol.view import Posted, RoundView, bits
-from dapp.protocol.work import Examination, Examine, judged_sum
+from dapp.protocol.work import Examination, Examine
 
 
 def junk_round(siege: Siege) -> RoundView:
