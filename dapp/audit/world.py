@@ -30,8 +30,6 @@ BURNT = Address(bytes.fromhex("000000000000000000000000000000000000dead"))
 MAX_BATCH = 32
 """Messages in one batch."""
 
-MAX_SEATS = 51
-"""Seats of the largest panel."""
 
 NOTHING = Digest(bytes(32))
 

@@ -10,11 +10,8 @@ from math import inf
 from dapp.protocol.effects import Duty, Effect, ProveSeed, Transact
 from dapp.protocol.enums import Outcome, Status
 from dapp.protocol.machine import Facts
-from dapp.protocol.terms import Terms
+from dapp.protocol.terms import ATTEMPTS, Terms
 from dapp.protocol.view import Panel, RoundView, View, bits
-
-ATTEMPTS = 3
-"""Panels that a round may have."""
 
 PROMOTIONS = 64
 """Most members taken into the registry by one transaction, about four million gas."""

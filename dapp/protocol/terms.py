@@ -8,6 +8,11 @@ from dapp.protocol.enums import Weighting
 from dapp.protocol.struct import Struct
 from dapp.types import Address, Digest, Wei
 
+ATTEMPTS, MAX_SEATS = 3, 51
+"""Panels that a round may have, and the largest of them."""
+BOUNTIES = 12
+"""Most bounties of a round: included set, opening and close; and for each attempt summon, seed and settle."""
+
 
 @dataclass(frozen=True, slots=True)
 class Windows(Struct):
@@ -120,3 +125,14 @@ class Terms(Struct):
     panel: Panel
     mining: MiningTerms
     money: Money
+
+    @property
+    def round_budget(self) -> Wei:
+        """The most that a round can cost: every attempt's panel at its largest, every bounty earned. As
+        `Learning.roundBudget` reckons (docs/contracts/learning.md)."""
+        money, holders, seats, votes = self.money, self.key.holders, self.panel.seats, 0
+        for _ in range(ATTEMPTS):
+            votes, seats = votes + seats, min(2 * seats + 1, MAX_SEATS)
+        pays = money.device_pot + money.edge_pay + holders * money.holder_pay + votes * money.voter_pay
+        relays = (self.cohort.max_devices + 2 * holders) * money.relay_pay
+        return Wei(pays + relays + BOUNTIES * money.bounty)

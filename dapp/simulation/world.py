@@ -292,26 +292,9 @@ def _weights(settings: Settings, samples: Sequence[int]) -> list[int]:
 
 def _create_task(client: Client, contracts: Contracts, people: People, terms: t.Terms) -> TaskCreated:
     """Funds every round's worst case, so that no round has to wait for what an earlier one gives back."""
-    value = round_budget(terms) * terms.learning.max_rounds
+    value = terms.round_budget * terms.learning.max_rounds
     receipt = client.send(people.requester, contracts.learning.create_task(terms, value))
     return next(event for event in receipt.events if isinstance(event, TaskCreated))
-
-
-def round_budget(terms: t.Terms) -> int:
-    """Wei that one round can cost at most: as `Learning.roundBudget` reckons (docs/contracts/learning.md)."""
-    money, seats = terms.money, terms.panel.seats
-    all_seats = 0
-    for _ in range(3):
-        all_seats += seats
-        seats = min(2 * seats + 1, 51)
-    return (
-        money.device_pot
-        + money.edge_pay
-        + terms.key.holders * money.holder_pay
-        + (terms.cohort.max_devices + 2 * terms.key.holders) * money.relay_pay
-        + all_seats * money.voter_pay
-        + 12 * money.bounty
-    )
 
 
 def _enrol(client: Client, contracts: Contracts, people: People, facts: Facts, weights: Sequence[int]) -> None:

@@ -33,7 +33,6 @@ from dapp.protocol.records import (
     VoteDeadlines,
 )
 from dapp.protocol.view import Panel, RoundView, View, apply, bits
-from dapp.simulation.world import round_budget
 from dapp.types import Address, Digest
 
 NOTHING = Digest(bytes(32))
@@ -115,7 +114,7 @@ def getters(books: Books, contracts: Contracts, now: int) -> Iterator[Said]:
     terms = view.terms
     yield "taskOf", _task(view), learning.task_of(task_id)
     yield "nonceOf", 1, learning.nonce_of(view.requester)
-    yield "roundBudget", round_budget(terms), learning.round_budget(task_id)
+    yield "roundBudget", terms.round_budget, learning.round_budget(task_id)
     yield "isConsumer", True, contracts.verification.is_consumer(contracts.mining.address)
     yield "moneyOf", terms.money, learning.money_of(task_id)
     yield "holdersRootOf", terms.key.holders_root, learning.holders_root_of(task_id)

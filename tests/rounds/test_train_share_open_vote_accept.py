@@ -7,7 +7,7 @@ from stage import Stage, bonds_pot, stakes_pot
 
 from dapp.learning.vectors import weights_of
 from dapp.protocol.enums import Outcome, RoundKind
-from dapp.simulation.world import GWEI, round_budget
+from dapp.simulation.world import GWEI
 
 
 @pytest.fixture(scope="module")
@@ -78,9 +78,9 @@ def test_devices_sent_no_transaction_and_yet_have_their_pay(stage: Stage) -> Non
 
 
 def test_the_budget_of_a_round_is_what_the_contract_reckons(stage: Stage) -> None:
-    assert stage.world.contracts.learning.round_budget(stage.view.task_id) == round_budget(stage.world.facts.terms)
-    assert stage.world.settings.round_budget * GWEI == round_budget(stage.world.facts.terms)
-    assert {round_.budget for round_ in stage.rounds} == {round_budget(stage.world.facts.terms)}
+    assert stage.world.contracts.learning.round_budget(stage.view.task_id) == stage.world.facts.terms.round_budget
+    assert stage.world.settings.round_budget * GWEI == stage.world.facts.terms.round_budget
+    assert {round_.budget for round_ in stage.rounds} == {stage.world.facts.terms.round_budget}
 
 
 def test_nothing_went_wrong_on_the_way(stage: Stage) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from dapp.audit.rules.mining import entitlements, outcome_of
 from dapp.audit.rules.registry import rule
-from dapp.audit.world import MAX_BATCH, MAX_SEATS, NOTHING, Call, World, address
+from dapp.audit.world import MAX_BATCH, NOTHING, Call, World, address
 from dapp.crypto import merkle
 from dapp.crypto.packing import Encoding
 from dapp.crypto.sealed import enrolments_hash, genesis_head, parent_hash, round_key, terms_digest
@@ -15,7 +15,7 @@ from dapp.crypto.words import encode_words
 from dapp.protocol import events as ev
 from dapp.protocol.enums import Outcome, RoundKind, SkipReason, Weighting
 from dapp.protocol.records import SignedEnrolment, SignedUpdate, Update
-from dapp.protocol.terms import Terms
+from dapp.protocol.terms import MAX_SEATS, Terms
 from dapp.protocol.view import DORMANT_AFTER, RoundView
 from dapp.types import Address, Round, TaskId, Wei
 
@@ -32,7 +32,7 @@ def create_task(world: World, call: Call) -> Iterator[ev.Event]:
     nonce = world.nonces[call.sender]
     place: list[int | bytes] = [world.deployment.chain_id, world.deployment.learning, call.sender, nonce]
     task_id = TaskId(merkle.keccak256(encode_words(["uint256", "address", "address", "uint256"], place)))
-    world.require(call.value >= round_budget(terms), "the pot does not cover one round")
+    world.require(call.value >= terms.round_budget, "the pot does not cover one round")
     digest = terms_digest(terms.to_abi())
     learning = world.deployment.learning
     yield ev.TaskCreated(task_id, call.sender, digest, terms, contract=learning)
@@ -48,7 +48,7 @@ def bounds(terms: Terms) -> dict[str, bool]:
     encoding, key, panel = terms.encoding, terms.key, terms.panel
     total = cohort.max_weight if encoding.weighting == Weighting.EDGE else cohort.max_devices
     packed = Encoding(bits=encoding.bits, clip_nano=encoding.clip, total_weight=total, key_bits=key.bits)
-    money, budget = terms.money, round_budget(terms)
+    money, budget = terms.money, terms.round_budget
     names = ("commit", "publish", "seal", "open", "share", "opening", "contest", "commit_vote", "reveal_vote", "seed")
     return {f"windows.{name}": 1 <= getattr(windows, name) <= _MAX_WINDOW for name in names} | {
         "windows.challenge": 0 <= windows.challenge <= _MAX_WINDOW,
@@ -73,22 +73,6 @@ def bounds(terms: Terms) -> dict[str, bool]:
         "money.opening_bond": money.device_pot <= 4 * money.opening_bond and money.opening_bond <= budget,
         "money.edge_bond": money.edge_bond <= budget,
     }
-
-
-def round_budget(terms: Terms) -> int:
-    """The most that a round can cost, in wei: every attempt's panel at its largest, every bounty earned."""
-    money, holders, seats = terms.money, terms.key.holders, terms.panel.seats
-    votes = 0
-    for _ in range(3):
-        votes, seats = votes + seats, min(2 * seats + 1, MAX_SEATS)
-    return (
-        money.device_pot
-        + money.edge_pay
-        + holders * money.holder_pay
-        + (terms.cohort.max_devices + 2 * holders) * money.relay_pay
-        + votes * money.voter_pay
-        + 12 * money.bounty
-    )
 
 
 @rule("Learning.enrol")
@@ -160,7 +144,7 @@ def open_round(world: World, call: Call) -> Iterator[ev.Event]:
     world.require(enrolled >= terms.cohort.min_devices, f"only {enrolled} devices are enrolled")
     assert view.model is not None, "a task has a first model"
     gradient = terms.learning.gradient_rounds and view.gradient is None
-    budget = round_budget(terms)
+    budget = terms.round_budget
     yield ev.RoundOpened(
         world.task_id,
         Round(number),

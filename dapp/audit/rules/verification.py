@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dapp.audit.rules.registry import rule
-from dapp.audit.world import BURNT, MAX_SEATS, Call, SeedRequest, Stake, World, address, draw_id, stakes_pot
+from dapp.audit.world import BURNT, Call, SeedRequest, Stake, World, address, draw_id, stakes_pot
 from dapp.chain.facts import Header
 from dapp.consensus.sortition import member_at, votes_needed
 from dapp.crypto import merkle
@@ -14,10 +14,10 @@ from dapp.crypto.words import encode_words
 from dapp.protocol import events as ev
 from dapp.protocol.enums import MemberState, Outcome, Phase, Status
 from dapp.protocol.records import Ballot
+from dapp.protocol.terms import ATTEMPTS, MAX_SEATS
 from dapp.protocol.view import Panel, RoundView
 from dapp.types import Address, Wei
 
-MAX_ATTEMPTS = 3
 PROMOTIONS = 2
 """Matured members that join, leave and summon take in on their way."""
 SEED_BITS = 128
@@ -146,7 +146,7 @@ def _next_size(world: World, round_: RoundView, attempts: int) -> int:
     """Seats of the next attempt by the rule of growth; 0 where there can be none, however few members are enough."""
     last = round_.panels[-1].size if attempts else 0
     size = min(2 * last + 1 if attempts else world.terms.panel.seats, MAX_SEATS, len(world.view.members))
-    return size if size > last and attempts < MAX_ATTEMPTS else 0
+    return size if size > last and attempts < ATTEMPTS else 0
 
 
 def _grows(world: World, size: int) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from dapp.audit.rules import RULES
-from dapp.audit.rules.learning import bounds, round_budget
+from dapp.audit.rules.learning import bounds
 from dapp.audit.rules.verification import decides, quorum
 from dapp.audit.world import bonds_pot, stakes_pot
 from dapp.chain.codec import CONTRACTS, abi
@@ -117,7 +117,7 @@ def test_terms_out_of_bounds_are_named(name: str, terms: Terms) -> None:
 
 
 def test_a_round_costs_at_most_every_attempt_and_every_bounty() -> None:
-    assert round_budget(TERMS) == 1000 + 100 + 10 * 10 + (16 + 20) * 3 + (5 + 11 + 23) * 7 + 12
+    assert TERMS.round_budget == 1000 + 100 + 10 * 10 + (16 + 20) * 3 + (5 + 11 + 23) * 7 + 12
 
 
 def test_pots_are_named_as_solidity_encodes_them() -> None:

@@ -12,7 +12,6 @@ from dapp.errors import LearningError, SettingsError
 from dapp.protocol.chores import ATTEMPTS
 from dapp.report.progress import Silent
 from dapp.simulation import Scenario
-from dapp.simulation.world import round_budget
 
 
 def run(folder: Path, scenario: Scenario, *changes: str) -> None:
@@ -71,7 +70,7 @@ def test_a_round_costs_at_most_three_panels_that_double(tmp_path: Path) -> None:
     stage = Stage.build(tmp_path / "run", "panel.seats=3")
     money, terms = stage.world.facts.terms.money, stage.world.facts.terms
     assert ATTEMPTS == 3
-    assert round_budget(terms) == (
+    assert terms.round_budget == (
         money.device_pot
         + money.edge_pay
         + 4 * money.holder_pay
