@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import platform
 import resource
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
@@ -84,16 +85,20 @@ def run(
             def said(what: str) -> None:
                 listener.on(progress.Step(what))
 
-            world = build(
-                settings,
-                folder,
-                project or Path.cwd(),
-                primes,
-                executor,
-                scenario,
-                said,
-                min_key_bits=min_key_bits,
-            )
+            try:
+                world = build(
+                    settings,
+                    folder,
+                    project or Path.cwd(),
+                    primes,
+                    executor,
+                    scenario,
+                    said,
+                    min_key_bits=min_key_bits,
+                )
+            except BaseException:
+                shutil.rmtree(folder, ignore_errors=True)  # nothing has happened yet that anybody could look at
+                raise
             watch.lap("setup")
             observer = Observer(world, executor, listener)
             status, message, stop = _turn(world, executor, observer)
