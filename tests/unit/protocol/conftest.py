@@ -55,8 +55,8 @@ class Recorded:
 
 @pytest.fixture(scope="session")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
-    """Two rounds of four honest devices with two edges."""
-    stage = Stage.build(tmp_path_factory.mktemp("recorded"), "rounds=2", "edges=2")
+    """Two rounds of four honest devices with two edges; every verifier has a seat."""
+    stage = Stage.build(tmp_path_factory.mktemp("recorded"), "rounds=2", "edges=2", "panel.seats=4")
     tapes: Tapes = {}
     for node in stage.world.nodes:
         tapes[node.name] = tape = Tape(node.name, node._step, node.state)
