@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Protocol
 
@@ -41,21 +40,6 @@ class Masks(Protocol):
     def right(self) -> int: ...
     @property
     def wrong(self) -> int: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Ballot:
-    """One vote over everything (protocol §1.7)."""
-
-    valid: int
-    invalid: int
-    right: int
-    wrong: int
-
-    @property
-    def packed(self) -> int:
-        """valid ‖ invalid ‖ right ‖ wrong in 32 bits, as a seal holds it."""
-        return packed(self)
 
 
 def packed(ballot: Masks) -> int:

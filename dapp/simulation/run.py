@@ -20,7 +20,7 @@ from dapp import compute
 from dapp.chain.facts import export_events
 from dapp.crypto import cid
 from dapp.errors import CairnError, SettingsError, StoreFull
-from dapp.report import html, plots, progress, schema
+from dapp.report import files, progress, schema
 from dapp.runtime.loop import Loop
 from dapp.settings import Settings
 from dapp.simulation.faults import Scenario
@@ -169,9 +169,8 @@ def _write(
             (folder / "model.safetensors").write_bytes(data)
         watch.lap("audit trail")
         report = _report(world, observer, watch, created, status, message)
-        for name, draw in (("accuracy.png", plots.accuracy), ("seconds.png", plots.seconds)):
-            (folder / name).write_bytes(draw(report.rounds))
-        (folder / "report.html").write_text(html.page(report), encoding="utf-8")
+        for name, content in files.rendered(report).items():
+            (folder / name).write_bytes(content)
         watch.lap("report")
         report = _report(world, observer, watch, created, status, message)
         (folder / "report.json").write_text(report.to_json(), encoding="utf-8")

@@ -7,8 +7,8 @@ from evm import Refused
 from house import Drive, House
 from test_mining_outcomes import BURNT
 
-from dapp.crypto.sealed import Ballot
 from dapp.protocol.enums import CandidateState, Outcome
+from dapp.protocol.records import Ballot
 
 RIVAL, COPIER = 0, 1
 

@@ -12,10 +12,10 @@ from house import Drive, House
 from stage import Stage, since
 from test_mining_outcomes import BURNT
 
-from dapp.crypto.sealed import Ballot
 from dapp.protocol import events as ev
 from dapp.protocol.effects import Effect, Input, Transact
 from dapp.protocol.enums import CandidateState, Outcome, Phase
+from dapp.protocol.records import Ballot
 from dapp.protocol.view import View
 from dapp.runtime.node import Step
 

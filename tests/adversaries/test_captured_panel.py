@@ -12,13 +12,13 @@ from house import Drive, House
 from siege import BASE, Lab, Siege
 from stage import Stage
 
-from dapp.crypto.sealed import Ballot
 from dapp.protocol import device
 from dapp.protocol import events as ev
 from dapp.protocol.blobs import BlobRef
 from dapp.protocol.device import DeviceState
 from dapp.protocol.effects import Blobs, Done, Result
 from dapp.protocol.enums import Outcome
+from dapp.protocol.records import Ballot
 from dapp.protocol.view import View
 from dapp.protocol.work import Examination, Examine
 from dapp.simulation.faults import lying

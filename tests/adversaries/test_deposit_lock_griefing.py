@@ -12,8 +12,8 @@ from evm import Refused
 from house import DAY, Drive, House
 from test_mining_outcomes import BURNT, claim_all, claim_votes, nothing_left
 
-from dapp.crypto.sealed import Ballot
 from dapp.protocol.enums import Outcome, Phase, Status
+from dapp.protocol.records import Ballot
 
 NOBODY = 51
 """More silent voters than any panel has."""

@@ -9,8 +9,8 @@ from evm import Refused
 from house import DAY, OVERFLOW, Drive, House
 from test_mining_outcomes import claim_all, claim_votes, nothing_left
 
-from dapp.crypto.sealed import Ballot
 from dapp.protocol.enums import Outcome
+from dapp.protocol.records import Ballot
 from dapp.types import Wei
 
 EVERYBODY_SILENT = 51

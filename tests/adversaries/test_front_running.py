@@ -6,8 +6,8 @@ import pytest
 from evm import Refused
 from house import FUNDS, House
 
-from dapp.crypto.sealed import Ballot
 from dapp.protocol.enums import Outcome, SkipReason
+from dapp.protocol.records import Ballot
 
 
 def test_defended_a_task_has_the_id_of_its_creator_whoever_copies_its_terms(house: House) -> None:

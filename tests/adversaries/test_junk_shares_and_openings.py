@@ -12,8 +12,8 @@ from house import Drive, House
 from siege import Siege
 from test_mining_outcomes import BURNT, claim_all
 
-from dapp.crypto.sealed import Ballot
 from dapp.protocol.enums import Outcome, Phase
+from dapp.protocol.records import Ballot
 from dapp.protocol.view import Posted, RoundView, bits
 from dapp.protocol.work import Examination, Examine
 

@@ -11,7 +11,7 @@ from house import FAR, Drive, House, digest
 from siege import Lab
 
 from dapp.chain.keys import Account
-from dapp.crypto.sealed import Ballot, vote_seal
+from dapp.crypto.sealed import vote_seal
 from dapp.crypto.typed_data import (
     Attestation,
     Domain,
@@ -25,6 +25,7 @@ from dapp.crypto.typed_data import (
 )
 from dapp.errors import BlobError
 from dapp.protocol.enums import Phase, SkipReason
+from dapp.protocol.records import Ballot
 from dapp.types import Address, TaskId
 
 OTHER = Address(b"\x11" * 20)

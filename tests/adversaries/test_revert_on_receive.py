@@ -8,8 +8,9 @@ from house import Drive, House
 from test_mining_outcomes import claim_all, claim_votes, nothing_left
 
 from dapp.chain.codec import encode_call
-from dapp.crypto.sealed import Ballot, aggregate_seal
+from dapp.crypto.sealed import aggregate_seal
 from dapp.protocol.enums import Outcome
+from dapp.protocol.records import Ballot
 
 REENTERED = bytes.fromhex("3ee5aeb5")
 """ReentrancyGuardReentrantCall()"""

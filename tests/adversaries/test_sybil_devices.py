@@ -9,9 +9,9 @@ from house import FAR, House, digest
 from siege import Lab
 
 from dapp.chain.keys import Account
-from dapp.crypto.sealed import Ballot
 from dapp.crypto.typed_data import Enrolment, Ticket
 from dapp.protocol.enums import SkipReason
+from dapp.protocol.records import Ballot
 
 
 def test_defended_without_a_ticket_there_is_no_device(house: House) -> None:

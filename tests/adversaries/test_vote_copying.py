@@ -6,8 +6,9 @@ import pytest
 from court import NO, SLASH, STAKE, YES, Case, Court
 from evm import Refused
 
-from dapp.crypto.sealed import Ballot, derive_salt, vote_evidence, vote_seal
+from dapp.crypto.sealed import derive_salt, vote_evidence, vote_seal
 from dapp.protocol.enums import Status
+from dapp.protocol.records import Ballot
 
 
 @pytest.fixture

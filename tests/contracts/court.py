@@ -12,8 +12,9 @@ from evm import ETHER, Contract, Evm, Sent
 
 from dapp.chain.keys import Account
 from dapp.crypto.merkle import keccak256
-from dapp.crypto.sealed import Ballot, vote_seal
+from dapp.crypto.sealed import vote_seal
 from dapp.protocol.enums import Status
+from dapp.protocol.records import Ballot
 
 STAKE, SLASH = 10 * ETHER, ETHER
 ACTIVATION_DELAY, COOL_DOWN = 60, 3_600

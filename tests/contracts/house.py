@@ -11,7 +11,7 @@ from evm import ETHER, Contract, Evm, Sent
 
 from dapp.chain.keys import Account
 from dapp.crypto import merkle
-from dapp.crypto.sealed import Ballot, aggregate_seal, round_key, vote_seal
+from dapp.crypto.sealed import aggregate_seal, round_key, vote_seal
 from dapp.crypto.typed_data import (
     Attestation,
     Domain,
@@ -24,7 +24,18 @@ from dapp.crypto.typed_data import (
     mining_domain,
 )
 from dapp.protocol.enums import Outcome, Phase, Weighting
-from dapp.protocol.records import Aggregate, Candidate, Deadlines, Opening, PostedOpening, Progress, Round, Task, Update
+from dapp.protocol.records import (
+    Aggregate,
+    Ballot,
+    Candidate,
+    Deadlines,
+    Opening,
+    PostedOpening,
+    Progress,
+    Round,
+    Task,
+    Update,
+)
 from dapp.protocol.terms import Cohort, Encoding, Key, LearningTerms, MiningTerms, Money, Panel, Terms, Windows
 from dapp.types import Address, Digest, TaskId, Wei
 

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from test_learning_enrolment import skipped
 
 from dapp.crypto.merkle import keccak256
-from dapp.crypto.sealed import Ballot, closing_header, failed_header, parent_hash
+from dapp.crypto.sealed import closing_header, failed_header, parent_hash
 from dapp.crypto.typed_data import UpdateCommit, learning_domain
 from dapp.crypto.words import encode_words
 from dapp.protocol.enums import Outcome, Phase, RoundKind, SkipReason
+from dapp.protocol.records import Ballot
 from dapp.types import TaskId
 
 

@@ -11,8 +11,8 @@ from evm import ETHER, Refused
 from house import FUNDS, OVERFLOW, Drive, House, mask
 
 from dapp.crypto.merkle import keccak256
-from dapp.crypto.sealed import Ballot
 from dapp.protocol.enums import CandidateState, Outcome, Phase, Status
+from dapp.protocol.records import Ballot
 
 BURNT = bytes.fromhex("000000000000000000000000000000000000dead")
 

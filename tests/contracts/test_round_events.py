@@ -13,11 +13,11 @@ from test_mining_outcomes import claim_all
 
 from dapp.chain.events import decode_all
 from dapp.crypto.merkle import keccak256
-from dapp.crypto.sealed import Ballot, enrolments_hash, genesis_head, round_key
+from dapp.crypto.sealed import enrolments_hash, genesis_head, round_key
 from dapp.crypto.words import encode_words
 from dapp.protocol import events as ev
 from dapp.protocol.enums import CandidateState, Outcome, RoundKind
-from dapp.protocol.records import Candidate, PostedOpening, Progress, Round, Task
+from dapp.protocol.records import Ballot, Candidate, PostedOpening, Progress, Round, Task
 from dapp.protocol.terms import Terms
 from dapp.types import Address, Digest, Wei
 

@@ -12,7 +12,8 @@ import pytest
 from evm import Contract, Evm
 
 from dapp.crypto import sealed
-from dapp.crypto.sealed import Ballot
+from dapp.crypto.sealed import packed
+from dapp.protocol.records import Ballot
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "sealed.json").read_text())["vectors"]
 CASES = 2_500
@@ -43,7 +44,7 @@ def vectors(function: str) -> list[tuple[dict[str, Any], bytes]]:
 
 
 def vote(arguments: dict[str, Any]) -> tuple[Any, ...]:
-    a = dict(arguments, ballot=arguments["ballot"].packed)
+    a = dict(arguments, ballot=packed(arguments["ballot"]))
     del a["chain_id"]
     return tuple(a.values())
 

@@ -22,8 +22,8 @@ from court import (
 )
 from evm import ETHER, Refused
 
-from dapp.crypto.sealed import Ballot
 from dapp.protocol.enums import Status
+from dapp.protocol.records import Ballot
 
 ACTIVE, LEAVING = 2, 3
 

@@ -9,8 +9,8 @@ from court import COMMIT_WINDOW, NO, REVEAL_WINDOW, SEED_WINDOW, YES, Court
 from evm import Refused
 
 from dapp.consensus.sortition import panel
-from dapp.crypto.sealed import Ballot
 from dapp.protocol.enums import Status
+from dapp.protocol.records import Ballot
 
 NOTHING = Ballot(0, 0, 0, 0)
 

@@ -8,8 +8,8 @@ import pytest
 from court import NO, YES, Case, Court
 from evm import Refused
 
-from dapp.crypto.sealed import Ballot
 from dapp.protocol.enums import Status
+from dapp.protocol.records import Ballot
 
 
 @pytest.fixture(scope="module")

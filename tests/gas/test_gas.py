@@ -9,7 +9,7 @@ from evm import ETHER, artifact
 from gauge import Gas
 from house import FUNDS, Drive, House, digest, mask, people
 
-from dapp.crypto.sealed import Ballot
+from dapp.protocol.records import Ballot
 from dapp.protocol.terms import Terms
 
 WORST_TRANSACTION = 8_000_000

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from dapp.crypto import sealed
 from dapp.crypto.merkle import keccak256
-from dapp.crypto.sealed import Ballot, derive_salt, vote_evidence, vote_seal
+from dapp.crypto.sealed import derive_salt, packed, vote_evidence, vote_seal
 from dapp.crypto.words import encode_words
 from dapp.errors import CryptoError
+from dapp.protocol.records import Ballot
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "sealed.json").read_text())
 WORD = st.binary(min_size=32, max_size=32)
@@ -96,7 +97,7 @@ def _other(value: Any) -> Any:
 
 @given(st.tuples(*[st.integers(0, 255)] * 4))
 def test_a_packed_ballot_keeps_its_masks_apart(masks: tuple[int, int, int, int]) -> None:
-    assert Ballot(*masks).packed.to_bytes(4, "big") == bytes(masks)
+    assert packed(Ballot(*masks)).to_bytes(4, "big") == bytes(masks)
 
 
 def test_evidence_of_another_voter_is_another() -> None:
