@@ -9,7 +9,7 @@ CONTRACTS := $(addprefix contracts/,learning/Learning.sol mining/Mining.sol veri
 
 UV_PIP := $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --constraints constraints.txt $(if $(TORCH),--torch-backend $(TORCH))
 
-.PHONY: help demo test lint contracts bench clean
+.PHONY: help demo test nodes lint contracts bench clean
 .DEFAULT_GOAL := help
 
 help: ## what there is to make
@@ -20,6 +20,9 @@ demo: $(VENV)/run ## ten devices learn MNIST together, encrypted, on real contra
 
 test: $(VENV)/dev ## the whole suite that needs no foreign program
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(PYTEST)
+
+nodes: $(VENV)/run ## anvil, forge, ganache, geth and kubo, for runs on real nodes
+	$(BIN)/python scripts/get_nodes.py
 
 lint: $(VENV)/dev ## ruff, mypy, layers; with Node also solhint, slither and the artifacts
 	$(BIN)/ruff check .

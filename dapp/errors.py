@@ -23,6 +23,7 @@ class ExitCode(IntEnum):
     STORE = 8
     KEY = 9
     CRYPTO = 10
+    PROGRAM = 11
     INTERRUPTED = 130
 
 

@@ -35,6 +35,7 @@ MEANING = {
     ExitCode.STORE: "the disk is full or cannot be written",
     ExitCode.KEY: "a key is too small",
     ExitCode.CRYPTO: "a ciphertext, proof, share or opening is wrong",
+    ExitCode.PROGRAM: "a program that was to run beside Cairn is missing or does not start",
     ExitCode.INTERRUPTED: "interrupted by Ctrl-C; the report holds what there was",
 }
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
