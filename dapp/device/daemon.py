@@ -11,7 +11,7 @@ from dapp.crypto.threshold import KeyShare
 from dapp.device.training import Training
 from dapp.protocol import device, holder
 from dapp.protocol.blobs import BlobRef
-from dapp.protocol.device import DeviceState
+from dapp.protocol.device import Application, DeviceState
 from dapp.protocol.holder import HolderState
 from dapp.protocol.machine import Facts
 from dapp.protocol.view import View
@@ -28,14 +28,16 @@ def device_node(
     contracts: Contracts,
     store: MeteredStore,
     doors: Sequence[Door],
+    application: Application | None = None,
 ) -> Node[DeviceState]:
-    """A device that begins from the task's first model."""
+    """A device that begins from the task's first model, and enrols with ``application`` where it is not in yet."""
     learning = facts.terms.learning
     state = DeviceState(
         facts=facts,
         view=View(facts.task_id),
         me=account.address,
         training=training,
+        application=application,
         model=BlobRef(learning.model_digest, learning.model_size),
     )
     return Node("device", name, device.step, state, account, client, contracts, store, doors)
@@ -46,12 +48,15 @@ def holder_node(
     facts: Facts,
     index: int,
     share: KeyShare,
+    branch: tuple[bytes, ...],
     account: Account,
     client: Client,
     contracts: Contracts,
     store: MeteredStore,
     doors: Sequence[Door],
 ) -> Node[HolderState]:
-    """The holder of key share ``index``, counted from 0."""
-    state = HolderState(facts=facts, view=View(facts.task_id), me=account.address, index=index, share=share)
+    """The holder of key share ``index``, counted from 0; ``branch`` proves its place under the terms' holders."""
+    state = HolderState(
+        facts=facts, view=View(facts.task_id), me=account.address, index=index, share=share, branch=branch
+    )
     return Node("holder", name, holder.step, state, account, client, contracts, store, doors)

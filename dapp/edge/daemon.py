@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from dapp.chain.client import Client
 from dapp.chain.contracts import Contracts
 from dapp.chain.keys import Account
@@ -13,13 +11,11 @@ from dapp.protocol.machine import Facts
 from dapp.protocol.view import View
 from dapp.runtime.node import Node
 from dapp.storage import MeteredStore
-from dapp.types import Address
 
 
 def edge_node(
     name: str,
     facts: Facts,
-    holders: Sequence[Address],
     account: Account,
     client: Client,
     contracts: Contracts,
@@ -36,6 +32,5 @@ def edge_node(
         salt_secret=account.private_key,
         turn=turn,
         wait_for=wait_for,
-        holders=tuple(holders),
     )
     return Node("edge", name, edge.step, state, account, client, contracts, store)

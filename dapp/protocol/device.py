@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from dapp.crypto import typed_data
 from dapp.crypto.typed_data import UpdateCommit
 from dapp.protocol.blobs import BlobRef
 from dapp.protocol.effects import Done, Duty, Effect, Failed, Hand, Input, Job, Notice, Publish, Tick, Wake, Work
@@ -14,6 +15,8 @@ from dapp.protocol.machine import Role, ask, observe
 from dapp.protocol.view import Enrolment, RoundView
 from dapp.protocol.work import MISSING, Examination, Examine, UpdateMade
 from dapp.types import Address
+
+DAY = 24 * 3600
 
 
 class LocalTraining(Protocol):
@@ -24,12 +27,24 @@ class LocalTraining(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Application:
+    """How a device asks to take part: its weight s_k, the digest of its statement of ownership, and the ticket that the
+    task's admission key signed for it."""
+
+    weight: int
+    ownership: bytes
+    ticket: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceState(Role):
-    """``model`` and ``gradient`` are what the device took up, last from round ``taken_up``; ``made``, by round, what it
-    trained; ``refused``, by round, why it did not take a result up."""
+    """``application``: what it enrols with while the chain does not know it. ``model`` and ``gradient`` are what it
+    took up, last from round ``taken_up``; ``made``, by round, what it trained; ``refused``, by round, why it did not
+    take a result up."""
 
     me: Address = Address(b"")
     training: LocalTraining | None = None
+    application: Application | None = None
     model: BlobRef | None = None
     gradient: BlobRef | None = None
     taken_up: int = -1
@@ -55,7 +70,10 @@ def step(state: DeviceState, input: Input) -> tuple[DeviceState, tuple[Effect, .
 
 def _due(state: DeviceState, now: int) -> Iterator[Effect]:
     view, me = state.view, state.view.enrolments.get(state.me)
-    if view.terms is None or me is None or state.training is None:
+    if view.terms is None or state.training is None:
+        return
+    if me is None:
+        yield from _enrol(state, now)
         return
     yield from _adopt(state)
     current = view.round
@@ -76,6 +94,15 @@ def _due(state: DeviceState, now: int) -> Iterator[Effect]:
         yield Wake(at=ends.commit_end)
     elif me.index in current.commits and made is not None and phase != Phase.CLOSED:
         yield Publish(("publish", number), BlobRef(made.digest, made.size))
+
+
+def _enrol(state: DeviceState, now: int) -> Iterator[Effect]:
+    """Asks to be enrolled, once a day: a request that nobody brought to the chain by then has lapsed."""
+    wanted = state.application
+    if wanted is not None and not state.view.ended:
+        deadline = (now // DAY + 2) * DAY
+        message = typed_data.Enrolment(state.facts.task_id, state.me, wanted.weight, wanted.ownership, deadline)
+        yield Hand(("enrol", deadline), message, (wanted.ticket,))
 
 
 def _commit(state: DeviceState, number: int, made: UpdateMade, deadline: int) -> UpdateCommit:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from dapp.crypto import merkle
 from dapp.crypto.sealed import aggregate_seal, derive_salt
-from dapp.crypto.typed_data import Attestation, ShareCommit, UpdateCommit, recover
+from dapp.crypto.typed_data import Attestation, Enrolment, ShareCommit, Ticket, UpdateCommit, recover
 from dapp.errors import CryptoError
 from dapp.protocol.chores import chores
 from dapp.protocol.effects import (
@@ -25,7 +25,15 @@ from dapp.protocol.effects import (
 )
 from dapp.protocol.enums import CandidateState, Phase
 from dapp.protocol.machine import Role, ask, observe
-from dapp.protocol.records import Aggregate, Opening, SignedAttestation, SignedShare, SignedUpdate, Update
+from dapp.protocol.records import (
+    Aggregate,
+    Opening,
+    SignedAttestation,
+    SignedEnrolment,
+    SignedShare,
+    SignedUpdate,
+    Update,
+)
 from dapp.protocol.terms import Terms
 from dapp.protocol.view import Candidate, RoundView
 from dapp.protocol.work import (
@@ -56,15 +64,15 @@ MOST_BONDS = 16
 class EdgeState(Role):
     """``turn``: its place in the line of edges; ``inbox``: messages of the current round that wait to be relayed.
 
-    ``holders`` are the addresses whose Merkle root the terms name; ``made`` and ``opened`` are by round.
+    ``applicants``: enrolments that wait likewise; ``made`` and ``opened`` are by round.
     """
 
     me: Address = Address(b"")
     salt_secret: bytes = field(default=b"", repr=False)
     turn: int = 0
     wait_for: int = 0
-    holders: tuple[Address, ...] = ()
     inbox: tuple[Handed, ...] = ()
+    applicants: tuple[Handed, ...] = ()
     made: Mapping[int, AggregateMade] = field(default_factory=dict)
     opened: Mapping[int, OpeningMade] = field(default_factory=dict)
     examined: Mapping[tuple[int, int], Examination] = field(default_factory=dict)
@@ -75,14 +83,10 @@ def step(state: EdgeState, input: Input) -> tuple[EdgeState, tuple[Effect, ...]]
     if (observed := observe(state, input)) is not None:
         return observed, ()
     match input:
-        case Handed(message):
-            current = state.view.round
-            if current is None or message.round != current.number or input in state.inbox:
-                return state, ()
-            if not _is_signed(state, input):
-                return state, ()
-            waiting = tuple(h for h in state.inbox if h.message.round == current.number)
-            return replace(state, inbox=(*waiting, input)), ()
+        case Handed(Enrolment()):
+            return _apply(state, input), ()
+        case Handed():
+            return _take_in(state, input), ()
         case Done(("add up", int(number)), AggregateMade() as made):
             return replace(state, made={**state.made, number: made}), ()
         case Done(("open", int(number), int()), OpeningMade() as opened):
@@ -99,22 +103,51 @@ def step(state: EdgeState, input: Input) -> tuple[EdgeState, tuple[Effect, ...]]
 def _is_signed(state: EdgeState, handed: Handed) -> bool:
     """Whether a message comes from whom it names: a forged one must not stand in the true one's place."""
     message, facts = handed.message, state.facts
-    if isinstance(message, UpdateCommit):
-        domain, signer = facts.learning_domain, message.device
-    elif message.holder < len(state.holders):
-        domain, signer = facts.mining_domain, state.holders[message.holder]
-    else:
-        return False
     try:
-        return recover(message, domain, handed.signature) == signer
-    except CryptoError:
+        signer = recover(message, facts.domain_of(message), handed.signature)
+        if isinstance(message, Enrolment):
+            ticket = Ticket(message.task_id, message.device)
+            admitted = recover(ticket, facts.learning_domain, handed.proof[0]) == facts.terms.cohort.admission
+            return signer == message.device and admitted
+    except (CryptoError, IndexError):
         return False
+    if isinstance(message, UpdateCommit):
+        return signer == message.device
+    leaf = merkle.holder_leaf(message.holder, signer)
+    return message.holder < facts.terms.key.holders and merkle.verify(leaf, handed.proof, facts.terms.key.holders_root)
+
+
+def _take_in(state: EdgeState, handed: Handed) -> EdgeState:
+    """A message of the current round waits to be relayed; those of earlier rounds wait no longer."""
+    current = state.view.round
+    if current is None or handed in state.inbox or not _is_of(current, handed) or not _is_signed(state, handed):
+        return state
+    return replace(state, inbox=(*(h for h in state.inbox if _is_of(current, h)), handed))
+
+
+def _is_of(round_: RoundView, handed: Handed) -> bool:
+    return not isinstance(handed.message, Enrolment) and handed.message.round == round_.number
+
+
+def _apply(state: EdgeState, handed: Handed) -> EdgeState:
+    """A device that wants to take part waits to be enrolled; its latest word counts."""
+    if not _is_signed(state, handed):
+        return state
+    waiting = {_enrolment(h).device: h for h in (*state.applicants, handed)}
+    return replace(state, applicants=tuple(h for device, h in waiting.items() if device not in state.view.enrolments))
+
+
+def _enrolment(handed: Handed) -> Enrolment:
+    assert isinstance(handed.message, Enrolment)
+    return handed.message
 
 
 def _due(state: EdgeState, now: int, block: int) -> Iterator[Effect]:
     view, terms = state.view, state.view.terms
-    if terms is not None and view.round is not None:
-        yield from _round(state, terms, view.round, now)
+    if terms is not None:
+        yield from _relay_enrolments(state, now)
+        if view.round is not None:
+            yield from _round(state, terms, view.round, now)
     for chore in chores(state.facts, view, state.wait_for):
         since = chore.since + PATIENCE * state.turn
         if max(now, since) >= chore.until:
@@ -155,6 +188,24 @@ def _reserve(state: EdgeState, window: int, part: int) -> int:
     """How long before a window's end this edge relays what nobody brought yet: a part of it for the first edge in line,
     less for those behind, who are there if the first keeps something back."""
     return window // (part * (1 + state.turn))
+
+
+def _relay_enrolments(state: EdgeState, now: int) -> Iterator[Effect]:
+    """Nobody's turn: a device hands its enrolment to one edge after the other."""
+    waiting = [
+        handed
+        for handed in state.applicants
+        if _enrolment(handed).device not in state.view.enrolments and now <= _enrolment(handed).deadline
+    ][:MAX_BATCH]
+    if waiting and not state.view.ended:
+        duty = ("relay enrolments", *sorted(_enrolment(handed).device.hex() for handed in waiting))
+        args = (state.facts.task_id, tuple(map(_signed_enrolment, waiting)))
+        yield Transact(duty, "learning", "enrol_by_sig", args)
+
+
+def _signed_enrolment(handed: Handed) -> SignedEnrolment:
+    m = _enrolment(handed)
+    return SignedEnrolment(m.device, m.weight, m.ownership, m.deadline, handed.proof[0], handed.signature)
 
 
 def _relay_commits(state: EdgeState, terms: Terms, round_: RoundView, now: int) -> Iterator[Effect]:
@@ -208,7 +259,7 @@ def _relay_attestations(state: EdgeState, terms: Terms, round_: RoundView, now: 
 def _signed_attestation(state: EdgeState, handed: Handed) -> SignedAttestation:
     m = handed.message
     assert isinstance(m, Attestation)
-    return SignedAttestation(m.holder, m.mask, m.deadline, holder_branch(state.holders, m.holder), handed.signature)
+    return SignedAttestation(m.holder, m.mask, m.deadline, handed.proof, handed.signature)
 
 
 def _relay_shares(state: EdgeState, terms: Terms, round_: RoundView, now: int) -> Iterator[Effect]:
@@ -233,14 +284,7 @@ def _relay_shares(state: EdgeState, terms: Terms, round_: RoundView, now: int) -
 def _signed_share(state: EdgeState, handed: Handed) -> SignedShare:
     m = handed.message
     assert isinstance(m, ShareCommit)
-    branch = holder_branch(state.holders, m.holder)
-    return SignedShare(m.holder, m.digest, m.size, m.deadline, branch, handed.signature)
-
-
-def holder_branch(holders: tuple[Address, ...], index: int) -> tuple[bytes, ...]:
-    """The Merkle branch of a holder under the terms' ``holders_root``; empty for an index that does not exist."""
-    leaves = [merkle.holder_leaf(i, address) for i, address in enumerate(holders)]
-    return merkle.branch(leaves, index) if index < len(leaves) else ()
+    return SignedShare(m.holder, m.digest, m.size, m.deadline, handed.proof, handed.signature)
 
 
 # The candidate

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from dapp.crypto.typed_data import Attestation, ShareCommit, UpdateCommit
+from dapp.crypto.typed_data import Attestation, Enrolment, ShareCommit, UpdateCommit
 from dapp.protocol.blobs import BlobRef
 from dapp.protocol.events import Event
 from dapp.types import Address
@@ -22,7 +22,7 @@ from dapp.types import Address
 Duty = tuple[str | int, ...]
 """What is to be done, once: ("commit", round), ("judge", round, attempt) …"""
 
-Relayed = UpdateCommit | Attestation | ShareCommit
+Relayed = Enrolment | UpdateCommit | Attestation | ShareCommit
 """What devices and holders sign and hand in at an edge's door."""
 
 RandomBits = Callable[[int], int]
@@ -91,10 +91,15 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """Somebody's signed message, handed in to be relayed."""
+    """Somebody's signed message, handed in to be relayed.
+
+    ``proof``: why the signer may act: of a holder its Merkle branch under the terms' ``holders_root``, of a device that
+    enrols its ticket; nothing for an update, whose device the chain knows.
+    """
 
     message: Relayed
     signature: bytes
+    proof: tuple[bytes, ...] = ()
 
 
 Input = Observed | Tick | Done | Failed | Handed
@@ -132,10 +137,11 @@ class ProveSeed:
 
 @dataclass(frozen=True, slots=True)
 class Hand:
-    """Sign a message with this role's key and hand it to an edge to relay."""
+    """Sign a message with this role's key and hand it, with ``proof``, to an edge to relay; see :class:`Handed`."""
 
     duty: Duty
     message: Relayed
+    proof: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,17 +29,22 @@ from dapp.protocol.view import RoundView, bits
 from dapp.protocol.work import MISSING, CheckUpdates, MakeShare, ShareMade, judged_sum
 from dapp.types import Address
 
+LAST_LOOK = 8
+"""A holder looks for what is missing once, and so often again: each time twice as late, last at three quarters of the
+publish window."""
+
 Findings = Mapping[int, str]
 """By enrolment index: "" for a valid update, MISSING, or the reason why it was refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class HolderState(Role):
-    """``index`` counts holders from 0; ``findings``, ``looks`` and ``made`` are by round."""
+    """``index`` counts holders from 0 and ``branch`` proves it; ``findings``, ``looks`` and ``made`` are by round."""
 
     me: Address = Address(b"")
     index: int = 0
     share: KeyShare | None = field(default=None, repr=False)
+    branch: tuple[bytes, ...] = ()
     findings: Mapping[int, Findings] = field(default_factory=dict)
     looks: Mapping[int, int] = field(default_factory=dict)
     made: Mapping[int, ShareMade] = field(default_factory=dict)
@@ -138,21 +143,23 @@ def _due(state: HolderState, now: int) -> Iterator[Effect]:
 
 
 def _attest(state: HolderState, round_: RoundView, now: int, publish_end: int) -> Iterator[Effect]:
-    """Checks every update at once; what was not to be had then is looked for once more before the window closes."""
+    """Checks every update at once, and looks again for what was not to be had: its device may still be sending it."""
     number = round_.number
     look = state.looks.get(number, 0)
     found = state.findings.get(number, {})
     missing = tuple(c for i, c in sorted(round_.commits.items()) if found.get(i, MISSING) == MISSING)
-    last_look = publish_end - state.facts.terms.windows.publish // 4
-    if look == 0 or (look == 1 and missing and now >= last_look):
+    window = state.facts.terms.windows.publish
+    due = publish_end - window + ((3 * window // 4) >> (LAST_LOOK - look) if look else 0)
+    if missing and look <= LAST_LOOK and now >= due:
         yield Work(("check", number, look), CheckUpdates(state.facts, number, missing))
-    elif missing and look == 1:
-        yield Wake(at=last_look)
+    elif missing and look <= LAST_LOOK:
+        yield Wake(at=due)
     else:
         valid = tuple(c for i, c in sorted(round_.commits.items()) if found[i] == "")
         mask = sum(1 << c.index for c in valid)
         yield Pin(("pin", number), tuple(c.update for c in valid))
-        yield Hand(("attest", number), Attestation(state.facts.task_id, number, state.index, mask, publish_end))
+        message = Attestation(state.facts.task_id, number, state.index, mask, publish_end)
+        yield Hand(("attest", number), message, state.branch)
 
 
 def _checked(state: HolderState, number: int, look: int, found: Findings) -> tuple[HolderState, tuple[Effect, ...]]:
@@ -164,7 +171,7 @@ def _checked(state: HolderState, number: int, look: int, found: Findings) -> tup
     return ask(
         state,
         (
-            Notice(("refused", number, index, look), f"refused the update of device {index}: {reason}")
+            Notice(("refused", number, index, reason), f"refused the update of device {index}: {reason}")
             for index, reason in sorted(found.items())
             if reason
         ),
@@ -183,8 +190,6 @@ def _share(state: HolderState, round_: RoundView, share_end: int) -> Iterator[Ef
     elif made.blob is None:
         yield Notice(("no share", number), "does not share: no opened candidate carries the product it computed")
     else:
-        yield Publish(("publish share", number), made.blob)
-        yield Hand(
-            ("post share", number),
-            ShareCommit(state.facts.task_id, number, state.index, made.blob.digest, made.blob.size, share_end),
-        )
+        message = ShareCommit(state.facts.task_id, number, state.index, made.blob.digest, made.blob.size, share_end)
+        yield Hand(("post share", number), message, state.branch)
+        yield Publish(("publish share", number), made.blob)  # after its name: a door takes only what somebody named

@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from dapp.crypto.packing import Encoding
 from dapp.crypto.threshold import ThresholdKey
-from dapp.crypto.typed_data import Domain, learning_domain, mining_domain
-from dapp.protocol.effects import Duty, Effect, Input, Observed, Wake
+from dapp.crypto.typed_data import Domain, Enrolment, UpdateCommit, learning_domain, mining_domain
+from dapp.protocol.effects import Duty, Effect, Input, Observed, Relayed, Wake
 from dapp.protocol.enums import Weighting
 from dapp.protocol.terms import Terms
 from dapp.protocol.view import View, apply
@@ -50,6 +50,10 @@ class Facts:
     def mining_domain(self) -> Domain:
         """EIP-712 domain of Mining's messages."""
         return mining_domain(self.chain_id, self.mining)
+
+    def domain_of(self, message: Relayed) -> Domain:
+        """The domain in which a message is signed: that of the contract which takes it."""
+        return self.learning_domain if isinstance(message, Enrolment | UpdateCommit) else self.mining_domain
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from dapp.chain.client import Client
 from dapp.chain.contracts import Call, Contracts
 from dapp.chain.keys import Account
 from dapp.crypto import cid
-from dapp.crypto.typed_data import Domain, UpdateCommit
 from dapp.errors import BlobError, BlobUnavailable
 from dapp.protocol.blobs import BlobRef
 from dapp.protocol.effects import (
@@ -26,7 +25,6 @@ from dapp.protocol.effects import (
     Pin,
     ProveSeed,
     Publish,
-    Relayed,
     Transact,
     Unpin,
     Wake,
@@ -164,10 +162,10 @@ class Node(Generic[S]):
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:
-            case Hand(_, message):
-                signature = self.account.sign_digest(message.signing_hash(self._domain(message)))
+            case Hand(_, message, proof):
+                signature = self.account.sign_digest(message.signing_hash(self.state.facts.domain_of(message)))
                 for door in self._doors:
-                    door.hand_in(Handed(message, signature))
+                    door.hand_in(Handed(message, signature, proof))
             case Publish(_, ref):
                 self.store.put(self._kept.pop(ref))
             case Pin(duty, refs):
@@ -179,7 +177,3 @@ class Node(Generic[S]):
             case Unpin(_, refs):
                 for ref in refs:
                     self.store.unpin(ref.digest, ref.size)
-
-    def _domain(self, message: Relayed) -> Domain:
-        facts = self.state.facts
-        return facts.learning_domain if isinstance(message, UpdateCommit) else facts.mining_domain

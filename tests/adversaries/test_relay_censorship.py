@@ -92,8 +92,8 @@ def forging_at_the_door(stage: Stage, edge: int) -> None:
             replace(message, mask=0) if isinstance(message, Attestation) else replace(message, digest=digest("forged"))
         )
         domain = facts.learning_domain if isinstance(message, UpdateCommit) else facts.mining_domain
-        false = Handed(forged, stranger.sign_digest(forged.signing_hash(domain)))
-        for each in (false, handed, false, Handed(forged, handed.signature), Handed(message, bytes(65))):
+        false = Handed(forged, stranger.sign_digest(forged.signing_hash(domain)), handed.proof)
+        for each in (false, handed, false, replace(handed, message=forged), replace(handed, signature=bytes(65))):
             hand_in(each)
 
     node.hand_in = hand_in_both  # type: ignore[method-assign]

@@ -78,7 +78,6 @@ class Theatre:
         bystander = edge_node(
             "bystander",
             world.facts,
-            (),
             world.people.requester,
             world.client,
             world.contracts,

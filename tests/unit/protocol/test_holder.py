@@ -220,7 +220,7 @@ def test_a_holder_that_finds_no_candidate_with_its_product_says_so_and_shares_no
 # What it attests
 
 
-def test_what_was_not_to_be_had_is_looked_for_once_more_before_the_window_closes(state: HolderState) -> None:
+def test_what_was_not_to_be_had_is_looked_for_again_ever_later(state: HolderState) -> None:
     terms = state.facts.terms
     round_ = unshared(
         replace(state.view.rounds[0], attestations={}, all_attested_at=0, included=None, candidates={}, all_opened_at=0)
@@ -233,13 +233,17 @@ def test_what_was_not_to_be_had_is_looked_for_once_more_before_the_window_closes
     assert len(first.commits) == 4
 
     state, _ = holder.step(state, Done(("check", 0, 0), {0: "", 1: MISSING, 2: "its proof is false", 3: ""}))
-    state, effects = holder.step(state, Tick(begins + 1, 0))
-    assert duties(effects) == []
-    state, effects = holder.step(state, Tick(ends - terms.windows.publish // 4, 0))
-    (second,) = [effect.job for effect in effects if isinstance(effect, Work)]
-    assert [commit.index for commit in second.commits] == [1]
+    last = 3 * terms.windows.publish // 4
+    for look in range(1, holder.LAST_LOOK + 1):
+        due = begins + (last >> (holder.LAST_LOOK - look))
+        state, effects = holder.step(state, Tick(due - 1, 0))
+        assert not [effect for effect in effects if isinstance(effect, Work | Hand)]
+        state, effects = holder.step(state, Tick(due, 0))
+        (again,) = [effect.job for effect in effects if isinstance(effect, Work)]
+        assert [commit.index for commit in again.commits] == [1]
+        state, _ = holder.step(state, Done(("check", 0, look), {1: "" if look == holder.LAST_LOOK else MISSING}))
+    assert due == begins + last
 
-    state, _ = holder.step(state, Done(("check", 0, 1), {1: ""}))
     _, effects = holder.step(state, Tick(ends - 1, 0))
     (hand,) = [effect for effect in effects if isinstance(effect, Hand)]
     assert hand.message.mask == 0b1011
