@@ -14,7 +14,7 @@ from dapp import settings
 from dapp.crypto import packing, paillier, threshold
 from dapp.report import progress, schema
 from dapp.simulation.faults import Scenario
-from dapp.simulation.keys import find_prime
+from dapp.runtime.dealer import find_prime
 from dapp.simulation.run import run
 
 DEVICES = 10

@@ -24,7 +24,7 @@ from dapp.report import files, progress, schema
 from dapp.runtime.loop import Loop
 from dapp.settings import Settings
 from dapp.simulation.faults import Scenario
-from dapp.simulation.keys import find_prime
+from dapp.runtime.dealer import find_prime
 from dapp.simulation.observer import Observer
 from dapp.simulation.world import World, build
 

@@ -12,11 +12,10 @@ from typing import Any
 
 from dapp.chain.client import Client
 from dapp.chain.contracts import Contracts
-from dapp.chain.deploy import Parameters, deploy
+from dapp.chain.deploy import deploy
 from dapp.chain.devnet import Devnet
 from dapp.chain.keys import Account
 from dapp.compute import Executor
-from dapp.crypto import merkle, packing
 from dapp.crypto.paillier import MIN_BITS
 from dapp.crypto.threshold import KeyShare
 from dapp.crypto.typed_data import Enrolment, Ticket, learning_domain
@@ -26,25 +25,24 @@ from dapp.edge.daemon import edge_node
 from dapp.errors import SettingsError
 from dapp.learning.strategy import Strategy, strategy
 from dapp.learning.vectors import weights_of
-from dapp.protocol import terms as t
-from dapp.protocol.enums import Phase, Weighting
+from dapp.protocol.enums import Phase
 from dapp.protocol.events import TaskCreated
+from dapp.protocol.keys import key_blob, read_key
 from dapp.protocol.machine import Facts
 from dapp.protocol.records import SignedEnrolment
 from dapp.protocol.work import FormAggregate, OpenSum
+from dapp.runtime import dealer
 from dapp.runtime.clock import DevnetClock
 from dapp.runtime.node import Node
-from dapp.settings import MIN_VOTER_PAY, MIN_WINDOW, Settings
-from dapp.simulation import faults, keys, measure
-from dapp.storage import Blob, EmbeddedStore, MeteredStore
+from dapp.runtime.order import ACTIVATION_DELAY, GWEI, create_task, parameters_of, terms_of
+from dapp.settings import Settings
+from dapp.simulation import faults, measure
+from dapp.storage import EmbeddedStore, MeteredStore
 from dapp.types import Address, Wei
 from dapp.verifier.daemon import verifier_node
 
-GWEI = 10**9
 ETHER = 10**18
 ENROL_BATCH = 32
-ACTIVATION_DELAY = 60
-"""Seconds until a new verifier can be drawn; longer than the embedded chain's seed delay of two blocks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +129,7 @@ def build(
     funded = (people.requester, *people.edges, *people.verifiers)
     devnet = Devnet({a.address: Wei(1000 * ETHER) for a in funded}, seed=secrets.token_bytes(32))
     client, clock = Client(devnet), DevnetClock(devnet)
-    contracts = deploy(client, people.requester, _parameters(settings, min_key_bits))
+    contracts = deploy(client, people.requester, parameters_of(settings, min_key_bits=min_key_bits))
     store = EmbeddedStore(folder / "store")
 
     said("loading model and data")
@@ -139,14 +137,15 @@ def build(
     first = model.result()
 
     said(f"dealing a {settings.key.bits}-bit key, {settings.threshold} of {settings.holders}")
-    key, shares = keys.deal([prime.result() for prime in primes], settings.threshold, settings.holders)
+    key, shares = dealer.deal([prime.result() for prime in primes], settings.threshold, settings.holders)
 
     said("creating the task, enrolling the cohort")
     rule = strategy(settings.learning.strategy, **settings.learning.strategy_changes())
-    published = keys.key_blob(key)
+    published = key_blob(key)
     put = [store.put(blob) for blob in (rule.canonical(), first, published)]
-    terms = terms_of(settings, rule, people, put, len(weights_of(first)))
-    created = _create_task(client, contracts, people, terms)
+    holders = [device.address for device in people.devices[: settings.holders]]
+    terms = terms_of(settings, rule, people.admission.address, holders, put, len(weights_of(first)))
+    created = create_task(client, contracts, people.requester, terms)
     facts = Facts(
         chain_id=client.chain_id,
         learning=contracts.deployment.learning,
@@ -154,7 +153,7 @@ def build(
         verification=contracts.deployment.verification,
         task_id=created.task_id,
         terms=terms,
-        key=keys.read_key(published, allow_small=min_key_bits < MIN_BITS),
+        key=read_key(published, allow_small=min_key_bits < MIN_BITS),
     )
     _seat_registry(client, contracts, clock, people, settings)
     _enrol(client, contracts, people, facts, _weights(settings, samples))
@@ -191,93 +190,6 @@ def split_of(settings: Settings, project: Path) -> Split:
     )
 
 
-def terms_of(settings: Settings, rule: Strategy, people: People, blobs: Sequence[Blob], parameters: int) -> t.Terms:
-    """The task's terms. ``blobs``: strategy, first model, key. ``parameters``: the model's weights."""
-    s, (strategy_blob, model, key) = settings, blobs
-    weighting = Weighting.EDGE if s.encoding.weighting == "edge" else Weighting.DEVICE
-    encoding = packing.Encoding(
-        bits=s.encoding.bits, clip_nano=s.encoding.clip_nano, total_weight=s.total_weight, key_bits=s.key.bits
-    )
-    holders = [merkle.holder_leaf(i, a.address) for i, a in enumerate(people.devices[: s.holders])]
-    windows = s.windows
-    return t.Terms(
-        windows=t.Windows(
-            commit=windows.commit,
-            publish=windows.publish,
-            seal=windows.seal,
-            open=windows.open,
-            challenge=windows.challenge,
-            share=windows.share,
-            opening=windows.opening,
-            contest=windows.contest,
-            commit_vote=windows.commit_vote,
-            reveal_vote=windows.reveal_vote,
-            seed=windows.seed,
-        ),
-        cohort=t.Cohort(
-            admission=people.admission.address,
-            min_devices=s.cohort.min_devices,
-            max_devices=s.cohort.max_devices,
-            weight_cap=s.encoding.weight_cap,
-            max_weight=s.encoding.max_weight,
-            max_update_bytes=s.cohort.max_update_bytes,
-        ),
-        learning=t.LearningTerms(
-            strategy_digest=strategy_blob.digest,
-            strategy_size=strategy_blob.size,
-            model_digest=model.digest,
-            model_size=model.size,
-            max_rounds=s.learning.rounds * (2 if rule.gradient_round else 1),
-            gradient_rounds=rule.gradient_round,
-            epsilon=s.learning.epsilon_nano,
-        ),
-        encoding=t.Encoding(
-            bits=s.encoding.bits,
-            weighting=weighting,
-            clip=s.encoding.clip_nano,
-            loss_cap=s.encoding.loss_cap_nano,
-            slots=encoding.slots,
-            ciphertexts=packing.ciphertext_count(parameters + 1, encoding),
-        ),
-        key=t.Key(
-            digest=key.digest,
-            size=key.size,
-            bits=s.key.bits,
-            holders=s.holders,
-            threshold=s.threshold,
-            holders_root=merkle.root(holders),
-        ),
-        panel=t.Panel(seats=s.panel.seats, accept_bips=s.panel.accept_bips),
-        mining=t.MiningTerms(beta=s.mining.beta, pow_target=s.mining.pow_target),
-        money=t.Money(
-            device_pot=Wei(s.money.device_pot * GWEI),
-            edge_pay=Wei(s.money.edge_pay * GWEI),
-            holder_pay=Wei(s.money.holder_pay * GWEI),
-            voter_pay=Wei(s.money.voter_pay * GWEI),
-            relay_pay=Wei(s.money.relay_pay * GWEI),
-            bounty=Wei(s.money.bounty * GWEI),
-            edge_bond=Wei(s.money.edge_bond * GWEI),
-            opening_bond=Wei(s.money.opening_bond * GWEI),
-        ),
-    )
-
-
-def _parameters(settings: Settings, min_key_bits: int) -> Parameters:
-    windows = settings.windows
-    longest_panel = 3 * (windows.seed + windows.commit_vote + windows.reveal_vote)
-    stake = settings.money.stake * GWEI
-    return Parameters(
-        stake=Wei(stake),
-        slash=Wei(stake // 5),
-        activation_delay=ACTIVATION_DELAY,
-        cool_down=longest_panel,
-        min_eligible=min(3, settings.panel.seats),
-        min_key_bits=min_key_bits,
-        min_window=MIN_WINDOW,
-        min_voter_pay=Wei(MIN_VOTER_PAY * GWEI),
-    )
-
-
 def _weights(settings: Settings, samples: Sequence[int]) -> list[int]:
     """s_k: a device's samples, at most the cap."""
     weights = [min(count, settings.encoding.weight_cap) for count in samples]
@@ -288,13 +200,6 @@ def _weights(settings: Settings, samples: Sequence[int]) -> list[int]:
             help="raise encoding.max_weight, or lower encoding.weight_cap or learning.samples_per_device",
         )
     return weights
-
-
-def _create_task(client: Client, contracts: Contracts, people: People, terms: t.Terms) -> TaskCreated:
-    """Funds every round's worst case, so that no round has to wait for what an earlier one gives back."""
-    value = terms.round_budget * terms.learning.max_rounds
-    receipt = client.send(people.requester, contracts.learning.create_task(terms, value))
-    return next(event for event in receipt.events if isinstance(event, TaskCreated))
 
 
 def _enrol(client: Client, contracts: Contracts, people: People, facts: Facts, weights: Sequence[int]) -> None:
