@@ -16,6 +16,7 @@ from dapp.chain.deploy import deploy
 from dapp.chain.devnet import Devnet
 from dapp.chain.keys import Account
 from dapp.compute import Executor
+from dapp.crypto import merkle
 from dapp.crypto.paillier import MIN_BITS
 from dapp.crypto.threshold import KeyShare
 from dapp.crypto.typed_data import Enrolment, Ticket, learning_domain
@@ -243,12 +244,11 @@ def _nodes(
     scenario: faults.Scenario,
 ) -> tuple[Node[Any], ...]:
     """A node for every role, in the order of their turns, with the scenario's faults built in."""
-    holders = [a.address for a in people.devices[: settings.holders]]
+    leaves = [merkle.holder_leaf(i, a.address) for i, a in enumerate(people.devices[: settings.holders])]
     edges = [
         edge_node(
             f"edge {i}",
             facts,
-            holders,
             account,
             client,
             contracts,
@@ -264,7 +264,8 @@ def _nodes(
         training = Training(facts, rule, split, i)
         devices.append(device_node(f"device {i}", facts, training, account, client, contracts, metered, edges))
         if i < settings.holders:
-            keepers.append(holder_node(f"holder {i}", facts, i, shares[i], account, client, contracts, metered, edges))
+            name, branch = f"holder {i}", merkle.branch(leaves, i)
+            keepers.append(holder_node(name, facts, i, shares[i], branch, account, client, contracts, metered, edges))
     verifiers = [
         verifier_node(f"verifier {i}", facts, account, client, contracts, MeteredStore(store))
         for i, account in enumerate(people.verifiers)
