@@ -3,26 +3,35 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+BROWNIE := .venv-brownie
 # TORCH=cpu takes the torch project's own index of CPU builds: a smaller download, where it can be reached.
 TORCH  ?=
 CONTRACTS := $(addprefix contracts/,learning/Learning.sol mining/Mining.sol verification/Verification.sol escrow/Escrow.sol randomness/PrevrandaoSeed.sol)
 
-UV_PIP := $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --constraints constraints.txt $(if $(TORCH),--torch-backend $(TORCH))
+UV_PIP = $(BIN)/uv pip install --quiet --python $(dir $@)bin/python --compile-bytecode --constraints $(CONSTRAINTS) $(if $(TORCH),--torch-backend $(TORCH))
+CONSTRAINTS = constraints.txt
 
-.PHONY: help demo test nodes lint contracts bench clean
+.PHONY: help demo test test-nodes nodes brownie lint contracts bench clean
 .DEFAULT_GOAL := help
 
 help: ## what there is to make
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-10s %s\n", $$1, $$2 }'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-11s %s\n", $$1, $$2 }'
 
 demo: $(VENV)/run ## ten devices learn MNIST together, encrypted, on real contracts
 	$(BIN)/cairn demo
 
 test: $(VENV)/dev ## the whole suite that needs no foreign program
-	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(PYTEST)
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not nodes" $(PYTEST)
+
+test-nodes: $(VENV)/dev nodes ## the tests that run geth, anvil, ganache, kubo and what else is foreign, by name
+	$(BIN)/python -m pytest -v -rs -m nodes tests $(PYTEST)
 
 nodes: $(VENV)/run ## anvil, forge, ganache, geth and kubo, for runs on real nodes
 	$(BIN)/python scripts/get_nodes.py
+
+# brownie itself keeps its networks and accounts in ~/.brownie.
+brownie: $(BROWNIE)/ready ## brownie with Cairn beside it, in an environment of its own
+	@echo "now: . $(BROWNIE)/bin/activate && brownie console"
 
 lint: $(VENV)/dev ## ruff, mypy, layers; with Node also solhint, slither and the artifacts
 	$(BIN)/ruff check .
@@ -51,7 +60,7 @@ bench: $(VENV)/run ## the demo's figures as JSON, with phe beside them
 	$(BIN)/cairn bench --json
 
 clean: ## remove what was installed and built here
-	rm -rf $(VENV) node_modules build dist
+	rm -rf $(VENV) $(BROWNIE) node_modules build dist
 
 $(BIN)/uv:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Cairn needs Python 3.11 or newer; name one with PYTHON=...")'
@@ -67,6 +76,16 @@ $(VENV)/dev: pyproject.toml constraints.txt | $(BIN)/uv
 	@echo "installing Cairn and its development tools into $(VENV)"
 	$(UV_PIP) --editable '.[dev]'
 	@touch $@ $(VENV)/run
+
+# Beside brownie lie the chains that it starts: it looks for them on PATH alone. They are npm's, not its wrappers.
+$(BROWNIE)/ready: CONSTRAINTS = constraints-brownie.txt
+$(BROWNIE)/ready: pyproject.toml constraints-brownie.txt node_modules/.package-lock.json | $(BIN)/uv
+	@echo "installing Cairn and brownie into $(BROWNIE)"
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(BROWNIE)
+	$(UV_PIP) --editable '.[brownie]'
+	cd $(BROWNIE)/bin && ln -sf ../../node_modules/@foundry-rs/anvil-*/bin/anvil ../../node_modules/.bin/ganache-cli .
+	cd scripts && ../$(BROWNIE)/bin/python -c 'import compile_contracts; compile_contracts.compiler()'
+	@touch $@
 
 node_modules/.package-lock.json: package.json package-lock.json
 	npm ci --no-fund --no-audit

@@ -10,6 +10,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # tests of any folder may set a stage
 
+from real_nodes import anvil, anvil_osaka, ganache, geth, geth_seconds, kubo
+
+__all__ = ["anvil", "anvil_osaka", "ganache", "geth", "geth_seconds", "kubo", "small_run"]
+
 
 @pytest.fixture(scope="session")
 def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
