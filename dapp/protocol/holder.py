@@ -148,11 +148,10 @@ def _attest(state: HolderState, round_: RoundView, now: int, publish_end: int) -
     look = state.looks.get(number, 0)
     found = state.findings.get(number, {})
     missing = tuple(c for i, c in sorted(round_.commits.items()) if found.get(i, MISSING) == MISSING)
-    window = state.facts.terms.windows.publish
-    due = publish_end - window + ((3 * window // 4) >> (LAST_LOOK - look) if look else 0)
-    if missing and look <= LAST_LOOK and now >= due:
+    due = _look_at(look, publish_end, state.facts.terms.windows.publish)
+    if missing and due is not None and now >= due:
         yield Work(("check", number, look), CheckUpdates(state.facts, number, missing))
-    elif missing and look <= LAST_LOOK:
+    elif missing and due is not None:
         yield Wake(at=due)
     else:
         valid = tuple(c for i, c in sorted(round_.commits.items()) if found[i] == "")
@@ -160,6 +159,13 @@ def _attest(state: HolderState, round_: RoundView, now: int, publish_end: int) -
         yield Pin(("pin", number), tuple(c.update for c in valid))
         message = Attestation(state.facts.task_id, number, state.index, mask, publish_end)
         yield Hand(("attest", number), message, state.branch)
+
+
+def _look_at(look: int, publish_end: int, window: int) -> int | None:
+    """When the holder looks for the ``look``-th time after its first; None after the last."""
+    if look > LAST_LOOK:
+        return None
+    return publish_end - window + ((3 * window // 4) >> (LAST_LOOK - look) if look else 0)
 
 
 def _checked(state: HolderState, number: int, look: int, found: Findings) -> tuple[HolderState, tuple[Effect, ...]]:

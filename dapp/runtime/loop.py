@@ -3,12 +3,7 @@ chain time forward when everybody waits."""
 
 from __future__ import annotations
 
-import resource
-import secrets
-import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import Any
 
 from dapp.chain.client import Client
@@ -16,52 +11,10 @@ from dapp.chain.contracts import Call, Contracts
 from dapp.chain.errors import ContractError
 from dapp.compute import Executor
 from dapp.errors import CairnError, ChainError, Fatal
-from dapp.protocol.effects import Blobs, Done, Duty, Failed, Job, Observed, Result, Tick, Work
-from dapp.protocol.work import OpenSum, Part
+from dapp.protocol.effects import Done, Duty, Failed, Job, Observed, Tick, Work
 from dapp.runtime.clock import Clock
 from dapp.runtime.node import Node
-
-
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """A job that a worker ran. ``core_seconds`` of its thread; ``peak_mib`` of its process so far."""
-
-    result: Any
-    core_seconds: float
-    process: int
-    peak_mib: float
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """Heavy work that is done, for whoever keeps the books of time."""
-
-    node: Node[Any]
-    duty: Duty
-    label: str
-    value: Any
-    core_seconds: float
-    process: int
-    peak_mib: float
-
-
-def run_job(job: Job, blobs: Blobs) -> Ran:
-    """Runs a job in a worker with the system's randomness."""
-    return _measured(lambda: job.run(blobs, secrets.randbits))
-
-
-def run_part(part: Part) -> Ran:
-    """Runs a part of an opening in a worker."""
-    return _measured(part.run)
-
-
-def _measured(work: Callable[[], Any]) -> Ran:
-    import os
-
-    started = time.thread_time()
-    result = work()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return Ran(result, time.thread_time() - started, os.getpid(), peak)
+from dapp.runtime.performing import Finished, submit
 
 
 class Loop:
@@ -153,7 +106,10 @@ class Loop:
 
     def _work(self, asked: list[tuple[Node[Any], Work]]) -> None:
         """Runs jobs side by side; their values are given in the order in which they were asked for."""
-        running = [(node, work, self._submit(node, work)) for node, work in asked]
+        running = []
+        for node, work in asked:
+            self._on_start(node, work.job)
+            running.append((node, work, submit(node, work.job, self._executor)))
         for node, work, finish in running:
             try:
                 ran, result = finish()
@@ -165,38 +121,4 @@ class Loop:
                 continue
             node.keep(result.blobs)
             node.give(Done(work.duty, result.value))
-            self._on_done(
-                Finished(node, work.duty, work.job.label, result.value, ran.core_seconds, ran.process, ran.peak_mib)
-            )
-
-    def _submit(self, node: Node[Any], work: Work) -> Callable[[], tuple[Ran, Result]]:
-        job = work.job
-        self._on_start(node, job)
-        blobs = node.fetch(job.needs)
-        if isinstance(job, OpenSum):
-            opening = job
-            try:
-                parts = [self._executor.submit(run_part, part) for part in job.parts(blobs, self._executor.workers)]
-            except CairnError as error:
-                reason = error
-                return lambda: _raise(reason)
-            return lambda: _joined(opening, blobs, parts)
-        future: Future[Ran] = self._executor.submit(run_job, job, blobs)
-
-        def finish() -> tuple[Ran, Result]:
-            ran = future.result()
-            return ran, ran.result
-
-        return finish
-
-
-def _raise(error: CairnError) -> tuple[Ran, Result]:
-    raise error
-
-
-def _joined(job: OpenSum, blobs: Blobs, parts: list[Future[Ran]]) -> tuple[Ran, Result]:
-    ran = [part.result() for part in parts]
-    started = time.thread_time()
-    result = job.join(blobs, [part.result for part in ran])
-    seconds = sum(part.core_seconds for part in ran) + time.thread_time() - started
-    return Ran(result, seconds, ran[0].process, max(part.peak_mib for part in ran)), result
+            self._on_done(Finished.of(node, work, ran, result))

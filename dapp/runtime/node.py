@@ -11,7 +11,7 @@ from dapp.chain.client import Client
 from dapp.chain.contracts import Call, Contracts
 from dapp.chain.keys import Account
 from dapp.crypto import cid
-from dapp.errors import BlobError, BlobUnavailable
+from dapp.errors import BlobError, BlobUnavailable, Retryable
 from dapp.protocol.blobs import BlobRef
 from dapp.protocol.effects import (
     Blobs,
@@ -25,6 +25,7 @@ from dapp.protocol.effects import (
     Pin,
     ProveSeed,
     Publish,
+    Tick,
     Transact,
     Unpin,
     Wake,
@@ -50,6 +51,21 @@ class Told:
 
     duty: Duty
     text: str
+
+
+TRIES = 12
+"""How often an effect is tried that a store or a chain did not let pass."""
+LONGEST_WAIT = 30
+"""Seconds of chain time between two tries, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """An effect to be tried once more, at chain time ``at``."""
+
+    effect: Effect
+    tries: int
+    at: int
 
 
 @dataclass(slots=True)
@@ -97,6 +113,12 @@ class Node(Generic[S]):
         self._doors = doors
         self._kept: dict[BlobRef, bytes] = {}
         self._inputs: deque[Input] = deque()
+        self._again: list[_Again] = []
+
+    @property
+    def has_inputs(self) -> bool:
+        """Whether something is in line."""
+        return bool(self._inputs)
 
     def give(self, input: Input) -> None:
         """Puts an input in line."""
@@ -110,30 +132,35 @@ class Node(Generic[S]):
         """This node's door."""
         self.give(handed)
 
-    def turn(self, tick: Input) -> Turn:
-        """Works off the inputs in line and then ``tick``; carries out what is quick."""
+    def turn(self, tick: Tick) -> Turn:
+        """Works off the inputs in line and then ``tick``; carries out what is quick, and again what did not pass."""
+        again, self._again = self._again, []
         turn = Turn(acted=bool(self._inputs))
+        for each in again:
+            if tick.now < each.at:
+                self._again.append(each)
+            else:
+                self._try(each.effect, turn, tick.now, each.tries)
         self._inputs.append(tick)
         while self._inputs:
             self.state, effects = self._step(self.state, self._inputs.popleft())
             for effect in effects:
-                match effect:
-                    case Work():
-                        turn.work.append(effect)
-                    case Wake():
-                        turn.wakes.append(effect)
-                    case Transact(duty, contract, function, args):
-                        turn.calls.append((duty, getattr(getattr(self._contracts, contract), function)(*args)))
-                    case ProveSeed(duty, case, attempt, block):
-                        header = self._client.node.header(block)
-                        turn.calls.append((duty, self._contracts.verification.prove_seed(*case, attempt, header)))
-                    case Notice(duty, text):
-                        turn.acted = True
-                        self.told.append(Told(duty, text))
-                    case _:
-                        turn.acted = True
-                        self._carry_out(effect)
+                self._try(effect, turn, tick.now)
+        turn.wakes += [Wake(at=each.at) for each in self._again]
         return turn
+
+    def _try(self, effect: Effect, turn: Turn, now: int, tries: int = 0) -> None:
+        """Carries an effect out; one that a store or the chain does not let pass now is tried again later."""
+        try:
+            self._carry_out(effect, turn)
+        except Retryable as error:
+            assert not isinstance(effect, Wake)
+            if tries == TRIES:
+                self.give(Failed(effect.duty, str(error)))
+                return
+            self._again.append(_Again(effect, tries + 1, now + min(2**tries, LONGEST_WAIT)))
+            if tries == 0:
+                self.told.append(Told(effect.duty, f"tries again: {error}"))
 
     def fetch(self, needs: Iterable[BlobRef]) -> Blobs:
         """The blobs of a job: its own first, the store's otherwise; None where neither has it whole."""
@@ -160,20 +187,30 @@ class Node(Generic[S]):
         terms = self.state.facts.terms
         return 2 * max(terms.cohort.max_update_bytes, terms.learning.model_size, 4096)
 
-    def _carry_out(self, effect: Effect) -> None:
+    def _carry_out(self, effect: Effect, turn: Turn) -> None:
+        turn.acted |= not isinstance(effect, Work | Wake | Transact | ProveSeed)
         match effect:
+            case Work():
+                turn.work.append(effect)
+            case Wake():
+                turn.wakes.append(effect)
+            case Transact(duty, contract, function, args):
+                turn.calls.append((duty, getattr(getattr(self._contracts, contract), function)(*args)))
+            case ProveSeed(duty, case, attempt, block):
+                header = self._client.node.header(block)
+                turn.calls.append((duty, self._contracts.verification.prove_seed(*case, attempt, header)))
+            case Notice(duty, text):
+                self.told.append(Told(duty, text))
             case Hand(_, message, proof):
                 signature = self.account.sign_digest(message.signing_hash(self.state.facts.domain_of(message)))
                 for door in self._doors:
                     door.hand_in(Handed(message, signature, proof))
             case Publish(_, ref):
-                self.store.put(self._kept.pop(ref))
-            case Pin(duty, refs):
-                try:
-                    for ref in refs:
-                        self.store.pin(ref.digest, ref.size)
-                except BlobUnavailable as error:
-                    self.give(Failed(duty, str(error)))
+                self.store.put(self._kept[ref])
+                del self._kept[ref]
+            case Pin(_, refs):
+                for ref in refs:
+                    self.store.pin(ref.digest, ref.size)
             case Unpin(_, refs):
                 for ref in refs:
                     self.store.unpin(ref.digest, ref.size)

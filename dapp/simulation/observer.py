@@ -20,8 +20,8 @@ from dapp.protocol.verifier import seat_of
 from dapp.protocol.view import Enrolment, Panel, RoundView, View, apply, bits
 from dapp.protocol.work import Examination, OpeningMade, OpenSum, UpdateMade
 from dapp.report import progress, schema
-from dapp.runtime.loop import Finished
 from dapp.runtime.node import Node
+from dapp.runtime.performing import Finished
 from dapp.simulation import measure
 from dapp.simulation.world import World
 from dapp.types import Address

@@ -10,7 +10,7 @@ import pytest
 from stage import Stage
 
 from dapp.crypto import cid
-from dapp.errors import CryptoError, Fatal
+from dapp.errors import BlobUnavailable, CryptoError, Fatal
 from dapp.protocol.blobs import BlobRef
 from dapp.protocol.effects import (
     Blobs,
@@ -27,6 +27,7 @@ from dapp.protocol.effects import (
     Work,
 )
 from dapp.protocol.work import OpenSum
+from dapp.storage import Blob
 from dapp.types import Digest
 
 
@@ -90,9 +91,27 @@ def test_what_a_job_made_is_published_only_when_asked(stage: Stage) -> None:
     ref = BlobRef(cid.digest(b"made"), 4)
     doing(stage, Work(("work", 1), Job(7)))
     assert not stage.world.store.has(ref.digest, 4)
-    stage.node("edge", 0)._carry_out(Publish(("publish", 1), ref))
-    stage.node("edge", 0)._carry_out(Pin(("pin", 1), (ref,)))
+    doing(stage, Publish(("publish", 1), ref), Pin(("pin", 1), (ref,)))
     assert stage.world.store.has(ref.digest, 4)
+
+
+def test_what_a_store_does_not_let_pass_is_tried_again_until_it_does(stage: Stage) -> None:
+    """A store that is away for a while loses nothing."""
+    node, ref = stage.node("edge", 0), BlobRef(cid.digest(b"sent late"), 9)
+    node.keep((b"sent late",))
+    put, refusals = node.store.put, iter(range(2))
+
+    def away(data: bytes) -> Blob:
+        for _ in refusals:
+            raise BlobUnavailable("the store does not answer")
+        return put(data)
+
+    node.store.put = away  # type: ignore[method-assign]
+    assert doing(stage, Publish(("publish", 2), ref)) == []
+    for _ in range(5):
+        stage.loop.turn()
+    assert stage.world.store.has(ref.digest, 9)
+    assert [told.text for told in node.told] == ["tries again: the store does not answer"]
 
 
 def test_a_transaction_that_the_contract_refuses_comes_back_as_a_sentence(stage: Stage) -> None:

@@ -1,0 +1,231 @@
+"""Turns the nodes of one process on a chain that others move too, for as long as it takes.
+
+Unlike :class:`dapp.runtime.loop.Loop` it owns nothing but its own keys: it polls the head, works in threads while it
+goes on listening, sends one batch of transactions at a time, and waits wherever chain or store do not answer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from threading import Event as Stop
+from typing import Any
+
+from dapp.chain.client import Client
+from dapp.chain.contracts import Call, Contracts
+from dapp.chain.errors import ContractError
+from dapp.chain.node import Block
+from dapp.compute import Executor
+from dapp.errors import CairnError, Fatal, Retryable
+from dapp.protocol.effects import Done, Duty, Failed, Observed, Result, Tick, Work
+from dapp.protocol.events import Event
+from dapp.runtime.node import Node
+from dapp.runtime.performing import Finished, Ran, submit
+
+WORK_TRIES = 5
+"""How often work is tried whose blobs were not to be had."""
+LONGEST_WAIT = 15.0
+"""Seconds between two questions to a chain that does not answer, at most."""
+
+Newcomers = Callable[[Event], Iterable[Node[Any]]]
+"""The nodes to add because of an event: a task that somebody created."""
+
+
+@dataclass(slots=True)
+class _Sending:
+    """A transaction that is due."""
+
+    node: Node[Any]
+    duty: Duty
+    call: Call
+    tries: int = 0
+    at: float = 0.0
+
+
+@dataclass(slots=True)
+class _Working:
+    """Work in a thread, or waiting for its next try (``running`` None)."""
+
+    node: Node[Any]
+    work: Work
+    running: Future[tuple[Ran, Result]] | None = None
+    tries: int = 0
+    at: float = 0.0
+
+
+@dataclass(slots=True)
+class Daemon:
+    """The nodes of a process, its chain and its executor.
+
+    Args:
+        nodes: grow by what ``newcomers`` gives for an event; a newcomer is told all that was read before.
+        executor: runs the jobs; a serial one runs each in a thread of its own.
+        threads: jobs at a time.
+        poll: seconds between two looks at the head.
+        beat: moves an idle chain that mines only what it is sent; called while its head is behind the wall clock.
+        said: is told, in sentences, by whom and what.
+        before: called in each turn before the nodes are, with the head; hands over what came in meanwhile.
+    """
+
+    nodes: list[Node[Any]]
+    client: Client
+    contracts: Contracts
+    executor: Executor
+    said: Callable[[str, str], None]
+    threads: int = 1
+    poll: float = 1.0
+    beat: Callable[[], None] | None = None
+    newcomers: Newcomers = lambda _: ()
+    before: Callable[[Block], None] = lambda _: None
+    _history: list[Event] = field(default_factory=list)
+    _sending: list[_Sending] = field(default_factory=list)
+    _working: list[_Working] = field(default_factory=list)
+    _read_to: int = -1
+    _ticked: int = -1
+    _unanswered: int = 0
+
+    def run(self, stop: Stop, until: Callable[[], bool]) -> None:
+        """Turns until ``stop`` is set, or ``until`` says that nothing is left to do.
+
+        Raises:
+            Fatal: the process cannot go on, the chain was rolled back beyond what was confirmed for example.
+        """
+        with ThreadPoolExecutor(self.threads, thread_name_prefix="work") as pool:
+            try:
+                while not stop.is_set() and not until():
+                    acted = self._turn_or_wait(pool, stop)
+                    if not acted:
+                        stop.wait(self.poll)
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def _turn_or_wait(self, pool: ThreadPoolExecutor, stop: Stop) -> bool:
+        try:
+            acted = self.turn(pool)
+        except Fatal:
+            raise
+        except Retryable as error:
+            if self._unanswered == 0:
+                self.said("chain", f"waits: {error}")
+            self._unanswered += 1
+            stop.wait(min(2.0 ** min(self._unanswered, 10) / 2, LONGEST_WAIT))
+            return True
+        if self._unanswered:
+            self.said("chain", "answers again; goes on")
+            self._unanswered = 0
+        return acted
+
+    def turn(self, pool: ThreadPoolExecutor) -> bool:
+        """One look at the chain and one turn of every node.
+
+        Returns:
+            whether anything happened that may make more due at once.
+
+        Raises:
+            Retryable: the chain did not answer; nothing is lost.
+        """
+        head = self.client.head()
+        if self.beat is not None and head.timestamp < int(time.time()):
+            self.beat()
+            head = self.client.head()
+        self._read(head)
+        finished = self._collect()
+        self.before(head)
+        if head.number != self._ticked or finished or any(node.has_inputs for node in self.nodes):
+            self._ticked = head.number
+            for node in self.nodes:
+                turn = node.turn(Tick(head.timestamp, head.number))
+                finished |= turn.acted
+                self._sending += [_Sending(node, duty, call) for duty, call in turn.calls]
+                self._working += [_Working(node, work) for work in turn.work]
+                while node.told:
+                    self.said(node.name, node.told.popleft().text)
+        self._start(pool)
+        return self._send() or finished
+
+    def _read(self, head: Block) -> None:
+        """Gives every node what happened since the last look."""
+        since = max(self._read_to + 1, self.contracts.deployment.block)
+        if since > head.number:
+            return
+        events = self.contracts.events(since, head.number)
+        self._read_to = head.number
+        for event in events:
+            for node in self.nodes:
+                node.give(Observed(event))
+            for newcomer in self.newcomers(event):
+                for earlier in (*self._history, event):
+                    newcomer.give(Observed(earlier))
+                self.nodes.append(newcomer)
+            self._history.append(event)
+
+    def _start(self, pool: ThreadPoolExecutor) -> None:
+        for each in self._working:
+            if each.running is None and time.monotonic() >= each.at:
+                self.said(each.node.name, f"{each.work.job.label} …")
+                each.running = pool.submit(_perform, each.node, each.work, self.executor)
+
+    def _collect(self) -> bool:
+        """Gives nodes what their work came to; work whose blobs were not to be had is tried again."""
+        done = [each for each in self._working if each.running is not None and each.running.done()]
+        for each in done:
+            node, work, running = each.node, each.work, each.running
+            assert running is not None
+            try:
+                ran, result = running.result()
+            except Retryable as error:
+                if each.tries < WORK_TRIES:
+                    each.tries, each.running = each.tries + 1, None
+                    each.at = time.monotonic() + 2.0**each.tries
+                    self.said(node.name, f"{work.job.label}: tries again: {error}")
+                    continue
+                node.give(Failed(work.duty, str(error)))
+            except CairnError as error:
+                node.give(Failed(work.duty, str(error)))
+            except Exception as error:  # whatever a stranger's bytes did to a job, the node goes on
+                node.give(Failed(work.duty, f"{type(error).__name__}: {error}"))
+            else:
+                node.keep(result.blobs)
+                node.give(Done(work.duty, result.value))
+                booked = Finished.of(node, work, ran, result)
+                self.said(node.name, f"{booked.label}: done in {booked.core_seconds:.1f} s")
+            self._working.remove(each)
+        return bool(done)
+
+    def _send(self) -> bool:
+        """Sends what is due in one batch. What the chain could not take now stays; what a contract refuses fails."""
+        now = time.monotonic()
+        fresh = [each for each in self._sending if each.tries == 0]
+        due = fresh or [each for each in self._sending if now >= each.at][:1]  # after a failure one by one
+        if not due:
+            return False
+        try:
+            results: Sequence[Any] = self.client.send_all([(each.node.account, each.call) for each in due])
+        except CairnError as error:
+            if isinstance(error, Fatal):
+                raise
+            for each in due:
+                each.tries += 1
+                each.at = now if len(due) > 1 else now + min(2.0 ** min(each.tries, 10) / 4, 2 * LONGEST_WAIT)
+            if due[0].tries in (1, 8, 64):
+                self.said(due[0].node.name, f"{_words(due[0].duty)}: tries again: {error}")
+            return len(due) > 1
+        for each, result in zip(due, results, strict=True):
+            self._sending.remove(each)
+            if isinstance(result, ContractError):
+                each.node.give(Failed(each.duty, str(result)))
+            else:
+                gas = f"{result.gas_used:,} gas in block {result.block:,}"
+                self.said(each.node.name, f"{_words(each.duty)}: sent, {gas}")
+        return True
+
+
+def _perform(node: Node[Any], work: Work, executor: Executor) -> tuple[Ran, Result]:
+    return submit(node, work.job, executor)()
+
+
+def _words(duty: Duty) -> str:
+    """A duty as people read it; long hex is cut."""
+    return " ".join(str(part) if len(str(part)) <= 12 else f"{str(part)[:8]}…" for part in duty)
