@@ -10,12 +10,12 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # tests of any folder may set a stage
 
-collect_ignore = ["brownie"]
-"""`brownie test`'s own suite, which runs in brownie's environment."""
-
 from real_nodes import anvil, anvil_osaka, ganache, geth, geth_seconds, kubo
 
 __all__ = ["anvil", "anvil_osaka", "ganache", "geth", "geth_seconds", "kubo", "small_run"]
+
+collect_ignore = ["brownie"]
+"""`brownie test`'s own suite, which runs in brownie's environment."""
 
 
 @pytest.fixture(scope="session")
