@@ -9,9 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dapp.errors import CairnError, KeyTooSmall, SettingsError
-from dapp.settings import Settings, _entries, load
+from dapp.settings import Settings, load
+from dapp.settings.task import SCHEMA
 
-KEYS = [entry.path for entry in _entries() if not entry.is_section]
+KEYS = [entry.path for entry in SCHEMA.keys]
 VALUES = st.one_of(st.integers(), st.floats(), st.booleans(), st.text(max_size=20)).map(str)
 
 

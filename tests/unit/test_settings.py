@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from dapp import settings as module
 from dapp.crypto.paillier import MIN_BITS
 from dapp.errors import ExitCode, KeyTooSmall, SettingsError
 from dapp.learning.partition import PARTITIONS
 from dapp.learning.strategy import STRATEGIES, strategy
 from dapp.settings import MIN_KEY_BITS, MIN_WINDOW, Settings, check, describe, load, to_toml_template
+from dapp.settings.task import SCHEMA
 
 
 def overridden(*overrides: str) -> Settings:
@@ -284,7 +284,7 @@ class TestTexts:
         assert "learning.rounds = 5\n    Epochs p" in listed
 
     def test_no_two_keys_share_a_variable(self) -> None:
-        variables = [entry.variable for entry in module._entries()]
+        variables = [entry.variable for entry in SCHEMA.entries]
         assert len(set(variables)) == len(variables)
 
     def test_reading_settings_loads_no_heavy_module(self) -> None:
