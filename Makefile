@@ -11,7 +11,7 @@ CONTRACTS := $(addprefix contracts/,learning/Learning.sol mining/Mining.sol veri
 UV_PIP = $(BIN)/uv pip install --quiet --python $(dir $@)bin/python --compile-bytecode --constraints $(CONSTRAINTS) $(if $(TORCH),--torch-backend $(TORCH))
 CONSTRAINTS = constraints.txt
 
-.PHONY: help demo test test-nodes nodes brownie lint contracts bench clean
+.PHONY: help demo test test-nodes nodes brownie lint contracts invariants bench clean
 .DEFAULT_GOAL := help
 
 help: ## what there is to make
@@ -52,6 +52,9 @@ lint-contracts: node_modules/.package-lock.json $(VENV)/dev
 		echo "slither $$contract"; \
 		$(BIN)/slither $$contract --solc "$$solc" --config-file slither.config.json >build/slither.log 2>&1 || { cat build/slither.log; exit 1; }; \
 	done
+
+invariants: node_modules/.package-lock.json $(VENV)/dev ## forge calls every function in random histories; what was called, and that no law broke
+	$(BIN)/python scripts/invariants.py $(INVARIANTS)
 
 contracts: node_modules/.package-lock.json $(VENV)/dev ## compile the contracts and write the artifacts
 	$(BIN)/python scripts/compile_contracts.py
