@@ -8,7 +8,6 @@ from typing import Any
 
 from dapp.chain.client import Client
 from dapp.chain.contracts import Call, Contracts
-from dapp.chain.errors import ContractError
 from dapp.compute import Executor
 from dapp.errors import CairnError, ChainError, Fatal
 from dapp.protocol.effects import Done, Duty, Failed, Job, Observed, Tick, Work
@@ -42,9 +41,8 @@ class Loop:
         self._on_events, self._on_start, self._on_done = on_events, on_start, on_done
         self._read_to = contracts.deployment.block - 1
 
-    def read(self) -> list[Any]:
-        """Gives every node the events since the last reading."""
-        head = self._client.head().number
+    def read(self, head: int) -> list[Any]:
+        """Gives every node the events since the last reading, up to the block ``head``."""
         events = self._contracts.events(self._read_to + 1, head)
         self._read_to = head
         for event in events:
@@ -63,8 +61,8 @@ class Loop:
         Raises:
             Fatal: nobody acts and nobody waits for anything.
         """
-        busy = bool(self.read())
         head = self._client.head()
+        busy = bool(self.read(head.number))
         asked: list[tuple[Node[Any], Work]] = []
         calls: list[tuple[Node[Any], Duty, Call]] = []
         times: list[int] = []
@@ -101,7 +99,7 @@ class Loop:
                 self._send([call])
             return
         for (node, duty, _), result in zip(calls, results, strict=True):
-            if isinstance(result, ContractError):
+            if isinstance(result, ChainError):
                 node.give(Failed(duty, str(result)))
 
     def _work(self, asked: list[tuple[Node[Any], Work]]) -> None:

@@ -33,7 +33,7 @@ def parameters_of(settings: Settings, *, min_key_bits: int = 2048) -> Parameters
     return Parameters(
         stake=Wei(stake),
         slash=Wei(stake // 5),
-        activation_delay=ACTIVATION_DELAY,
+        activation_delay=min(ACTIVATION_DELAY, shortest),
         cool_down=longest_panel,
         min_eligible=min(3, settings.panel.seats),
         min_key_bits=min_key_bits,

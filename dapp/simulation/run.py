@@ -21,10 +21,11 @@ from dapp.chain.facts import export_events
 from dapp.crypto import cid
 from dapp.errors import CairnError, SettingsError, StoreFull
 from dapp.report import files, progress, schema
+from dapp.runtime.dealer import find_prime
 from dapp.runtime.loop import Loop
 from dapp.settings import Settings
 from dapp.simulation.faults import Scenario
-from dapp.runtime.dealer import find_prime
+from dapp.simulation.ground import Place, embedded
 from dapp.simulation.observer import Observer
 from dapp.simulation.world import World, build
 
@@ -53,14 +54,16 @@ def run(
     scenario: Scenario,
     *,
     project: Path | None = None,
+    place: Place = embedded,
     began: float | None = None,
     min_key_bits: int = 2048,
 ) -> schema.Report:
-    """Runs a task in this process on the embedded chain and store, and writes ``folder``.
+    """Runs a task in this process, on the embedded chain and store unless told otherwise, and writes ``folder``.
 
     Args:
         folder: made anew; gets report.json, report.html, plots, model.safetensors, events.jsonl and store/.
         project: where ``file.py:Name`` settings are looked up; default the current folder.
+        place: prepares chain and store.
         began: ``time.perf_counter()`` when the process began to work on this, so that imports are counted.
         min_key_bits: under 2,048 for tests only.
 
@@ -94,6 +97,7 @@ def run(
                     executor,
                     scenario,
                     said,
+                    place=place,
                     min_key_bits=min_key_bits,
                 )
             except BaseException:

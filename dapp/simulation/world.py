@@ -13,7 +13,6 @@ from typing import Any
 from dapp.chain.client import Client
 from dapp.chain.contracts import Contracts
 from dapp.chain.deploy import deploy
-from dapp.chain.devnet import Devnet
 from dapp.chain.keys import Account
 from dapp.compute import Executor
 from dapp.crypto import merkle
@@ -33,16 +32,16 @@ from dapp.protocol.machine import Facts
 from dapp.protocol.records import SignedEnrolment
 from dapp.protocol.work import FormAggregate, OpenSum
 from dapp.runtime import dealer
-from dapp.runtime.clock import DevnetClock
+from dapp.runtime.clock import Clock
 from dapp.runtime.node import Node
-from dapp.runtime.order import ACTIVATION_DELAY, GWEI, create_task, parameters_of, terms_of
+from dapp.runtime.order import GWEI, create_task, parameters_of, terms_of
 from dapp.settings import Settings
 from dapp.simulation import faults, measure
-from dapp.storage import EmbeddedStore, MeteredStore
-from dapp.types import Address, Wei
+from dapp.simulation.ground import Place, embedded
+from dapp.storage import BlobStore, MeteredStore
+from dapp.types import Address
 from dapp.verifier.daemon import verifier_node
 
-ETHER = 10**18
 ENROL_BATCH = 32
 
 
@@ -83,8 +82,8 @@ class World:
     people: People
     client: Client
     contracts: Contracts
-    clock: DevnetClock
-    store: EmbeddedStore
+    clock: Clock
+    store: BlobStore
     facts: Facts
     split: Split
     strategy: Strategy
@@ -107,11 +106,13 @@ def build(
     scenario: faults.Scenario,
     said: Callable[[str], None],
     *,
+    place: Place = embedded,
     min_key_bits: int = 2048,
 ) -> World:
     """Builds a run's world up to, and not with, its first round.
 
     Args:
+        place: prepares chain and store.
         project: the folder that ``file.py:Name`` settings are looked up in.
         primes: two safe primes of half the key's bits that somebody is looking for.
         said: is told each step.
@@ -125,13 +126,12 @@ def build(
     counts = executor.submit(measure.sample_counts, split)
     model = executor.submit(measure.first_model, split)
 
-    said("starting the embedded chain, deploying the contracts")
+    said("preparing chain and store, deploying the contracts")
     people = People.fresh(settings)
-    funded = (people.requester, *people.edges, *people.verifiers)
-    devnet = Devnet({a.address: Wei(1000 * ETHER) for a in funded}, seed=secrets.token_bytes(32))
-    client, clock = Client(devnet), DevnetClock(devnet)
-    contracts = deploy(client, people.requester, parameters_of(settings, min_key_bits=min_key_bits))
-    store = EmbeddedStore(folder / "store")
+    ground = place(folder, [a.address for a in (people.requester, *people.edges, *people.verifiers)])
+    client, clock, store = ground.client, ground.clock, ground.store
+    parameters = parameters_of(settings, min_key_bits=min_key_bits)
+    contracts = deploy(client, people.requester, parameters)
 
     said("loading model and data")
     samples = counts.result()
@@ -156,7 +156,7 @@ def build(
         terms=terms,
         key=read_key(published, allow_small=min_key_bits < MIN_BITS),
     )
-    _seat_registry(client, contracts, clock, people, settings)
+    _seat_registry(client, contracts, clock, people, settings, parameters.activation_delay)
     _enrol(client, contracts, people, facts, _weights(settings, samples))
     nodes = _nodes(settings, people, client, contracts, store, facts, split, rule, shares, scenario)
     return World(
@@ -220,11 +220,11 @@ def _enrol(client: Client, contracts: Contracts, people: People, facts: Facts, w
 
 
 def _seat_registry(
-    client: Client, contracts: Contracts, clock: DevnetClock, people: People, settings: Settings
+    client: Client, contracts: Contracts, clock: Clock, people: People, settings: Settings, delay: int
 ) -> None:
     for verifier in people.verifiers:
         client.send(verifier, contracts.verification.join(settings.money.stake * GWEI))
-    clock.advance_to(clock.now() + ACTIVATION_DELAY + 1)
+    clock.advance_to(clock.now() + delay + 1)
     remaining = len(people.verifiers)
     while remaining > 0:
         client.send(people.verifiers[0], contracts.verification.promote(16))
@@ -236,7 +236,7 @@ def _nodes(
     people: People,
     client: Client,
     contracts: Contracts,
-    store: EmbeddedStore,
+    store: BlobStore,
     facts: Facts,
     split: Split,
     rule: Strategy,

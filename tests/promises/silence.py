@@ -154,7 +154,7 @@ class Theatre:
 
     def books_now(self) -> Books:
         """The books with what happened since the last turn began."""
-        self.loop.read()
+        self.loop.read(self.stage.world.client.head().number)
         return self.books
 
     def leave(self) -> None:
