@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from dapp.chain.contracts import Call
 from dapp.chain.errors import ContractError, contract_error
 from dapp.chain.events import decode_all
 from dapp.chain.keys import Account, Transaction, checksummed, created_address
-from dapp.chain.node import Block, Message, Mined, Node, Reverted, WrongNonce
+from dapp.chain.node import Block, Message, Mined, Node, Reverted, SignAnew
 from dapp.errors import CairnError, ChainError
 from dapp.protocol.events import Event
 from dapp.types import Address, Wei
 
+if TYPE_CHECKING:
+    from web3 import Web3
+
+    from dapp.chain.network import Network
+
 NOBODY = Address(bytes(20))
+SIGNINGS = 4
+"""Times that a transaction is signed anew, where another sender with the key or a rising fee is in its way."""
 LOG_RANGE = 1_000
 """Blocks asked for at once; nodes refuse longer ranges."""
 
@@ -42,6 +50,13 @@ class Client:
         self.node = node
         self.gas_used: dict[str, list[int]] = defaultdict(list)
         self._nonces: dict[Address, int] = {}
+
+    @classmethod
+    def from_web3(cls, web3: Web3, network: Network | None = None) -> Client:
+        """A client over a connection that somebody else made, such as the one of a console."""
+        from dapp.chain.web3_node import Web3Node  # web3 takes most of a second to import
+
+        return cls(Web3Node(web3, network))
 
     @property
     def chain_id(self) -> int:
@@ -73,24 +88,32 @@ class Client:
             ChainError: it could not be mined, for want of ether for example.
         """
         (result,) = self.send_all([(account, call)])
-        if isinstance(result, ContractError):
+        if isinstance(result, ChainError):
             raise result
         return result
 
-    def send_all(self, calls: Sequence[tuple[Account, Call]]) -> list[Receipt | ContractError]:
+    def send_all(self, calls: Sequence[tuple[Account, Call]]) -> list[Receipt | ChainError]:
         """Sends several calls at once, in this order: the embedded chain mines them in one block.
 
         Returns:
-            for each call its receipt, or the refusal of its contract; a refused one does not stop the others.
+            for each call its receipt, the refusal of its contract, or why it was not mined; the others do not suffer.
 
         Raises:
-            ChainError: one could not be mined; then, on the embedded chain, none was.
+            ChainError: none was sent: on the embedded chain because one is unfit for any block, elsewhere because the
+                chain's fees are over the cap.
+            Retryable: the node is gone. What was sent may still be mined: ask the chain before sending it again.
         """
-        try:
-            mined = self._mine(calls)
-        except WrongNonce:  # another client sent with one of the keys, or the chain was rolled back
-            mined = self._mine(calls)
-        return [self._result(*call, done) for call, done in zip(calls, mined, strict=True)]
+        results: dict[int, Receipt | ChainError] = {}
+        waiting = list(range(len(calls)))
+        for _ in range(SIGNINGS):
+            outcomes = self._mine([calls[index] for index in waiting])
+            results |= {
+                index: self._result(*calls[index], outcome) for index, outcome in zip(waiting, outcomes, strict=True)
+            }
+            waiting = [index for index, outcome in zip(waiting, outcomes, strict=True) if isinstance(outcome, SignAnew)]
+            if not waiting:
+                break
+        return [results[index] for index in range(len(calls))]
 
     def deploy(self, account: Account, contract: str, creation_code: bytes) -> tuple[Address, Receipt]:
         """Deploys a contract; gives its address.
@@ -109,40 +132,72 @@ class Client:
 
     def logs(self, from_block: int, to_block: int, addresses: Sequence[Address] = ()) -> list[Event]:
         """Events in a range of blocks, both ends included, in the chain's order; of these contracts, or of all."""
-        wanted = set(addresses)
         found: list[Event] = []
         for start in range(from_block, to_block + 1, LOG_RANGE):
-            logs = self.node.logs(start, min(start + LOG_RANGE - 1, to_block))
-            found += decode_all(log for log in logs if not wanted or log.address in wanted)
+            found += decode_all(self.node.logs(start, min(start + LOG_RANGE - 1, to_block), addresses))
         return found
 
-    def _mine(self, calls: Sequence[tuple[Account, Call]]) -> list[Mined]:
-        tip, cap = self.node.fees()
-        raws = []
+    def _mine(self, calls: Sequence[tuple[Account, Call]]) -> Sequence[Mined | SignAnew | ChainError]:
+        """Signs what no contract refuses beforehand, and sends it."""
+        refused: dict[int, ChainError] = {}
+        signed: list[tuple[Account, Transaction]] = []
+        where = " and ".join(_where(*each) for each in calls)
         try:
-            for account, call in calls:
-                nonce = self.nonce(account.address)
+            tip, cap = self.node.fees()
+            for index, (account, call) in enumerate(calls):
                 message = Message(account.address, call.to, call.data, Wei(call.value))
-                gas = self.node.gas_limit(message)
+                try:
+                    gas = self.node.gas_limit(message)
+                except Reverted as revert:
+                    refused[index] = contract_error(_where(account, call), revert.data)
+                    continue
+                except ChainError as error:
+                    refused[index] = error
+                    continue
+                nonce = self.nonce(account.address)
                 fields = Transaction(self.chain_id, nonce, tip, cap, gas, call.to, Wei(call.value), call.data)
-                raws.append(account.sign(fields))
+                signed.append((account, fields))
                 self._nonces[account.address] = nonce + 1
-            return self.node.send_all(raws)
+
+            def resign(index: int, tip: Wei, cap: Wei) -> bytes:
+                account, fields = signed[index]
+                return account.sign(replace(fields, max_priority_fee=tip, max_fee=cap))
+
+            sent = iter(self.node.send_all([account.sign(fields) for account, fields in signed], resign))
+        except SignAnew as error:  # the embedded chain sends all or none
+            self._forget(calls)
+            return [error] * len(calls)
         except CairnError as error:
-            for account, _ in calls:
-                self._nonces.pop(account.address, None)
-            if isinstance(error, Reverted):
-                raise contract_error(_where(account, call), error.data) from None
+            self._forget(calls)
             if isinstance(error, ChainError):
-                where = " and ".join(_where(*each) for each in calls)
                 raise ChainError(f"{where} failed: {error}", help=error.help) from error
             raise
+        outcomes = [refused[index] if index in refused else next(sent) for index in range(len(calls))]
+        self._forget([call for call, outcome in zip(calls, outcomes, strict=True) if not isinstance(outcome, Mined)])
+        return outcomes
 
-    def _result(self, account: Account, call: Call, mined: Mined) -> Receipt | ContractError:
-        if not mined.ok:
-            return contract_error(_where(account, call), mined.refusal)
-        self.gas_used[str(call)].append(mined.gas_used)
-        return Receipt(mined.hash, mined.block, mined.timestamp, mined.gas_used, tuple(decode_all(mined.logs)))
+    def _forget(self, calls: Sequence[tuple[Account, Call]]) -> None:
+        """The nonces of those whose transactions were not mined are asked for anew."""
+        for account, _ in calls:
+            self._nonces.pop(account.address, None)
+
+    def _result(self, account: Account, call: Call, outcome: Mined | SignAnew | ChainError) -> Receipt | ChainError:
+        where = _where(account, call)
+        if isinstance(outcome, ContractError):
+            return outcome
+        if isinstance(outcome, CairnError):
+            failed = ChainError(
+                f"{where} failed: {outcome}",
+                help=outcome.help or "See whether another process sends with this key, and send it again.",
+            )
+            failed.__cause__ = outcome
+            return failed
+        if not outcome.ok:
+            return contract_error(where, outcome.refusal)
+        self.gas_used[str(call)].append(outcome.gas_used)
+        return Receipt(
+            outcome.hash, outcome.block, outcome.timestamp, outcome.gas_used, tuple(decode_all(outcome.logs))
+        )
 
 
 def _where(account: Account, call: Call) -> str:

@@ -26,7 +26,7 @@ from eth.vm.forks.prague.constants import HISTORY_STORAGE_ADDRESS, HISTORY_STORA
 from eth_typing import evm
 from eth_utils.exceptions import ValidationError
 
-from dapp.chain.node import Block, Log, Message, Mined, Reverted, WrongNonce
+from dapp.chain.node import Block, Log, Message, Mined, Resign, Reverted, WrongNonce
 from dapp.errors import ChainError, Rejected
 from dapp.types import Address, Wei
 
@@ -107,6 +107,9 @@ class Devnet:
         nonce: int = self._at_head().state.get_nonce(evm.Address(address))
         return nonce
 
+    def code(self, address: Address) -> bytes:
+        return bytes(self._at_head().state.get_code(evm.Address(address)))
+
     def fees(self) -> tuple[Wei, Wei]:
         return PRIORITY_FEE, MAX_FEE
 
@@ -145,7 +148,7 @@ class Devnet:
             raise Reverted(mined.refusal)
         return mined
 
-    def send_all(self, raws: Sequence[bytes]) -> list[Mined]:
+    def send_all(self, raws: Sequence[bytes], resign: Resign | None = None) -> list[Mined]:
         """All in one block. Where one is unfit, none is mined."""
         number, timestamp = len(self._headers), self._headers[-1].timestamp + 1
         with _refusals():
@@ -183,11 +186,12 @@ class Devnet:
         self._first_log[-1] = len(self._logs)
         return sent
 
-    def logs(self, from_block: int, to_block: int) -> Sequence[Log]:
+    def logs(self, from_block: int, to_block: int, addresses: Sequence[Address] = ()) -> Sequence[Log]:
         last = min(to_block, len(self._headers) - 1)
         if last < from_block:
             return []
-        return self._logs[self._first_log[from_block] : self._first_log[last + 1]]
+        found = self._logs[self._first_log[from_block] : self._first_log[last + 1]]
+        return [log for log in found if log.address in addresses] if addresses else found
 
     def mined(self, tx_hash: bytes) -> Mined:
         try:

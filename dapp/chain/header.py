@@ -58,7 +58,7 @@ def header_rlp(block: Mapping[str, Any]) -> bytes:
         ChainError: a field is missing, or nothing that these fields spell hashes to the block's hash.
     """
     try:
-        expected = _bytes(block["hash"])
+        expected = octets(block["hash"])
         appended = takewhile(lambda name: block.get(name) is not None, _APPENDED)
         fields = {name: _encoded(name, block[name]) for name in (*_FRONTIER, *appended)}
     except KeyError as missing:
@@ -71,21 +71,27 @@ def header_rlp(block: Mapping[str, Any]) -> bytes:
         if keccak(header) == expected:
             return header
     raise ChainError(
-        f"block {_integer(block['number'])}'s header cannot be rebuilt: nothing hashes to 0x{expected.hex()}",
+        f"block {quantity(block['number'])}'s header cannot be rebuilt: nothing hashes to 0x{expected.hex()}",
         help="The chain runs a fork whose header fields this version does not know, or the node lies.",
     )
 
 
 def _encoded(name: str, value: Any) -> bytes:
     if name in _INTEGERS:
-        number = _integer(value)
+        number = quantity(value)
         return number.to_bytes((number.bit_length() + 7) // 8, "big")
-    return _bytes(value).rjust(_BYTES.get(name, 32), b"\0")
+    return octets(value).rjust(_BYTES.get(name, 32), b"\0")
 
 
-def _bytes(value: Any) -> bytes:
+def octets(value: Any) -> bytes:
+    """Bytes, however a node or a library spells them."""
+    if isinstance(value, int):  # eth-tester's logs bloom
+        return value.to_bytes((value.bit_length() + 7) // 8, "big")
     return bytes.fromhex(value.removeprefix("0x")) if isinstance(value, str) else bytes(value)
 
 
-def _integer(value: Any) -> int:
+def quantity(value: Any) -> int:
+    """A number, however a node or a library spells it."""
+    if isinstance(value, bytes):
+        return int.from_bytes(value, "big")
     return int(value, 16) if isinstance(value, str) else int(value)
