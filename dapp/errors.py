@@ -78,6 +78,12 @@ class KeyTooSmall(CryptoError):
     code = ExitCode.KEY
 
 
+class KeyFileError(Rejected):
+    """A keystore, a share of a key or a password cannot be used: it is wrong, or others may read it."""
+
+    code = ExitCode.KEY
+
+
 class BlobError(Rejected):
     """A blob is not what its digest, its size or its format promises."""
 
@@ -88,6 +94,12 @@ class BlobUnavailable(Retryable):
     """No store gave the blob; for a voter the verdict is "not to be had is wrong"."""
 
     code = ExitCode.BLOB
+
+
+class StoreUnavailable(BlobUnavailable):
+    """A store does not answer, or what answers is no store."""
+
+    code = ExitCode.STORE
 
 
 class StoreFull(Fatal):
