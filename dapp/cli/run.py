@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import wraps
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from dapp.cli.common import SettingsCommand, run_options, terminal
+from dapp.cli.network import FILE, fee_options, network, password_option, split, unlock
 from dapp.errors import SettingsError
 
 if TYPE_CHECKING:
     from dapp.settings import Learning, Settings
+    from dapp.simulation import Place
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 PAPER = (
     "model=paper-cnn",
@@ -28,6 +34,68 @@ PAPER = (
 """What BlockDeepNet's §5 fixes: the network, Eq. 3, ten equal disjoint subsets, λ; and how long to learn here."""
 BESIDE = ("edges=2",)
 """Beside an edge that cheats, an honest one, which closes the round."""
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Where a run takes place, as the flags say; on the embedded chain and store where they say nothing."""
+
+    chain: str | None
+    store: str | None
+    pace: str | None
+    key: Path | None
+    password_file: Path | None
+    fees: Mapping[str, Any]
+
+    def place(self) -> Place:
+        """What prepares chain and store."""
+        from dapp import simulation
+
+        if not self.chain and not self.store:
+            return simulation.embedded
+        giver = unlock(self.key, self.password_file) if self.key else None
+        return simulation.network(
+            split(self.chain or ""), split(self.store or ""), giver=giver, settings=network(**self.fees)
+        )
+
+
+def place_options(command: F) -> F:
+    """``--chain``, ``--store`` and ``--pace``, and from which key those who need ether are given some."""
+
+    @wraps(command)
+    def placed(**given: Any) -> Any:
+        fees = {name: given.pop(name) for name in ("chain_id", "max_fee")}
+        named = {name: given.pop(name) for name in ("chain", "store", "pace", "key", "password_file")}
+        where = Where(**named, fees=fees)
+        return command(where=where, **given)
+
+    for option in reversed(
+        (
+            click.option(
+                "--chain",
+                metavar="URL",
+                help="Run on the chain behind this JSON-RPC address; several, separated by commas.",
+            ),
+            click.option(
+                "--store", metavar="PLACE", help="Keep blobs at this kubo node's address; several, separated by commas."
+            ),
+            click.option(
+                "--pace",
+                type=click.Choice(["fast", "normal", "slow"]),
+                help="Windows for blocks of a second and a chain of one's own (fast), or for public networks (slow).",
+            ),
+            click.option(
+                "--key",
+                metavar="FILE",
+                type=FILE,
+                help="Keystore that gives ether to those who need it; on a development chain its node does.",
+            ),
+            password_option,
+            fee_options,
+        )
+    ):
+        placed = option(placed)
+    return placed  # type: ignore[return-value]
 
 
 @click.command(cls=SettingsCommand)
@@ -45,12 +113,14 @@ BESIDE = ("edges=2",)
     type=click.Choice(["edge", "opener", "device"]),
     help="A wrong sum, a wrong opening, or a copied update: watch it being caught.",
 )
+@place_options
 @run_options
 def demo(
     strategy: str | None,
     paper: bool,
     drop: int,
     cheat: str | None,
+    where: Where,
     changes: tuple[str, ...],
     name: str | None,
     runs: Path,
@@ -58,27 +128,38 @@ def demo(
     plain: bool,
 ) -> None:
     """Ten devices learn MNIST together on this machine, every update encrypted, every step on a chain."""
-    from dapp.settings import load
+    from dapp.settings import load, with_pace
 
     presets = [*(PAPER if paper else ()), *(BESIDE if cheat in ("edge", "opener") else ())]
     flags = _flags(strategy=strategy, name=name, workers=workers)
     settings = load(None, os.environ, [*presets, *flags, *changes])
+    if pace := where.pace or ("fast" if where.chain else None):
+        settings = with_pace(settings, pace)
     if paper:
         _explain(settings)
-    _simulate(settings, runs, drop=drop, cheat=cheat, plain=plain)
+    _simulate(settings, runs, where, drop=drop, cheat=cheat, plain=plain)
 
 
 @click.command(cls=SettingsCommand)
 @click.argument("project", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@place_options
 @run_options
 def run(
-    project: Path, changes: tuple[str, ...], name: str | None, runs: Path, workers: int | None, plain: bool
+    project: Path,
+    where: Where,
+    changes: tuple[str, ...],
+    name: str | None,
+    runs: Path,
+    workers: int | None,
+    plain: bool,
 ) -> None:
-    """Run the task in DIR, as `cairn new` writes one, on this machine."""
-    from dapp.settings import load
+    """Run the task in DIR, as `cairn new` writes one: all its roles on this machine."""
+    from dapp.settings import load, with_pace
 
     settings = load(project / "task.toml", os.environ, [*_flags(name=name, workers=workers), *changes])
-    _simulate(settings, runs, project=project, plain=plain)
+    if where.pace:
+        settings = with_pace(settings, where.pace)
+    _simulate(settings, runs, where, project=project, plain=plain)
 
 
 def _flags(**given: str | int | None) -> list[str]:
@@ -132,7 +213,14 @@ def _explain(settings: Settings) -> None:
 
 
 def _simulate(
-    settings: Settings, runs: Path, *, project: Path | None = None, drop: int = 0, cheat: str | None = None, plain: bool
+    settings: Settings,
+    runs: Path,
+    where: Where,
+    *,
+    project: Path | None = None,
+    drop: int = 0,
+    cheat: str | None = None,
+    plain: bool,
 ) -> None:
     from dapp.report.progress import Step
 
@@ -149,7 +237,7 @@ def _simulate(
             from dapp import simulation
 
             scenario = simulation.Scenario(drop=drop, cheat=cheat)
-            simulation.run(settings, folder, listener, scenario, project=project, began=began)
+            simulation.run(settings, folder, listener, scenario, project=project, place=where.place(), began=began)
     except BaseException:
         if folder.exists():
             click.echo(f"what there was is in {folder}", err=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from threading import Event as Stop
 from typing import Any
 
-from dapp.chain.client import Client
+from dapp.chain.client import Client, Receipt
 from dapp.chain.contracts import Call, Contracts
 from dapp.chain.errors import ContractError
 from dapp.chain.node import Block
@@ -26,6 +26,8 @@ from dapp.runtime.performing import Finished, Ran, submit
 
 WORK_TRIES = 5
 """How often work is tried whose blobs were not to be had."""
+SAID = (1, 8, 64)
+"""Which tries of a transaction people hear of."""
 LONGEST_WAIT = 15.0
 """Seconds between two questions to a chain that does not answer, at most."""
 
@@ -197,28 +199,29 @@ class Daemon:
     def _send(self) -> bool:
         """Sends what is due in one batch. What the chain could not take now stays; what a contract refuses fails."""
         now = time.monotonic()
-        fresh = [each for each in self._sending if each.tries == 0]
-        due = fresh or [each for each in self._sending if now >= each.at][:1]  # after a failure one by one
+        due = [each for each in self._sending if now >= each.at]
         if not due:
             return False
         try:
-            results: Sequence[Any] = self.client.send_all([(each.node.account, each.call) for each in due])
+            results: Sequence[Receipt | CairnError] = self.client.send_all(
+                [(each.node.account, each.call) for each in due]
+            )
+        except Fatal:
+            raise
         except CairnError as error:
-            if isinstance(error, Fatal):
-                raise
-            for each in due:
-                each.tries += 1
-                each.at = now if len(due) > 1 else now + min(2.0 ** min(each.tries, 10) / 4, 2 * LONGEST_WAIT)
-            if due[0].tries in (1, 8, 64):
-                self.said(due[0].node.name, f"{_words(due[0].duty)}: tries again: {error}")
-            return len(due) > 1
+            results = [error] * len(due)
         for each, result in zip(due, results, strict=True):
-            self._sending.remove(each)
-            if isinstance(result, ContractError):
+            if isinstance(result, Receipt):
+                self.said(each.node.name, f"{_words(each.duty)}: {result.gas_used:,} gas in block {result.block:,}")
+            elif isinstance(result, ContractError):
                 each.node.give(Failed(each.duty, str(result)))
             else:
-                gas = f"{result.gas_used:,} gas in block {result.block:,}"
-                self.said(each.node.name, f"{_words(each.duty)}: sent, {gas}")
+                each.tries += 1
+                each.at = now + min(2.0 ** min(each.tries, 10) / 4, 2 * LONGEST_WAIT)
+                if each.tries in SAID:
+                    self.said(each.node.name, f"{_words(each.duty)}: tries again: {result}")
+                continue
+            self._sending.remove(each)
         return True
 
 
