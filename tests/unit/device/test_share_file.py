@@ -110,12 +110,13 @@ def test_anything_else_is_refused_with_the_reason(tmp_path: Path, text: str, mes
 @given(st.integers(0, len(FILES[2].to_json())), st.text(max_size=5))
 def test_no_error_holds_anything_of_the_secret(place: int, inserted: str) -> None:
     text = FILES[2].to_json()
+    told = repr(FILES[2])
     try:
         ShareFile.from_json(text[:place] + inserted + text[place:])
     except ValueError as error:
-        assert f"{SECRET + 2:x}"[:6] not in str(error)
-    assert f"{SECRET + 2:x}"[:6] not in repr(FILES[2])
-    assert str(SECRET + 2)[:6] not in repr(FILES[2])
+        told += str(error)
+    assert f"{SECRET + 2:x}"[:6] not in told
+    assert str(SECRET + 2)[:6] not in told
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
