@@ -19,6 +19,8 @@ import click
 from dapp import __version__
 from dapp.cli.audit import inspect, verify
 from dapp.cli.bench import bench
+from dapp.cli.deploy import deploy
+from dapp.cli.keys import keys
 from dapp.cli.new import new
 from dapp.cli.run import demo, run
 from dapp.errors import CairnError, ExitCode, StoreFull
@@ -60,7 +62,7 @@ def cairn() -> None:
     """Federated learning that nobody has to be trusted with: encrypted updates, true IPFS names, Ethereum contracts."""
 
 
-for command in (demo, new, run, verify, inspect, bench):
+for command in (demo, new, run, verify, inspect, bench, keys, deploy):
     cairn.add_command(command)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from dapp.cli.network import FILE, chain_option, connect, fee_options, key_options, network, unlock
+from dapp.cli.network import FILE, acting, chain_option, connect, fee_options, key_options, network
 from dapp.errors import SettingsError, StoreFull
 
 if TYPE_CHECKING:
@@ -83,13 +83,13 @@ def deploy(
         )
     parameters = parameters_from(pace, flags)
     client = connect(chain, network(chain_id=chain_id, max_fee=max_fee))
-    account = unlock(key, password_file)
+    with acting(client, key, password_file) as account:
 
-    def agreed(what: str) -> bool:
-        click.echo(f"{checksummed(account.address)} deploys to chain {client.chain_id}: {what}")
-        return yes or not sys.stdin.isatty() or click.confirm("Deploy?", default=True)
+        def agreed(what: str) -> bool:
+            click.echo(f"{checksummed(account.address)} deploys to chain {client.chain_id}: {what}")
+            return yes or not sys.stdin.isatty() or click.confirm("Deploy?", default=True)
 
-    contracts = deployed(client, account, parameters, agreed)
+        contracts = deployed(client, account, parameters, agreed)
     if contracts is None:
         raise click.Abort
     text = json.dumps(contracts.deployment.to_json(), indent=2) + "\n"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -186,11 +187,26 @@ def unlock(key: Path, password_file: Path | None) -> Account:
     """The account in a keystore.
 
     Raises:
-        KeyFileError: it cannot be read, others may read it, or the password is wrong.
+        KeystoreError: it cannot be read, others may read it, or the password is wrong.
     """
     from dapp.chain import keystore
 
     return keystore.load(key, password(password_file, str(key)))
+
+
+@contextmanager
+def acting(client: Client, key: Path, password_file: Path | None) -> Iterator[Account]:
+    """The account in a keystore, with which no other process acts on the client's chain meanwhile.
+
+    Raises:
+        KeystoreError: it cannot be read, others may read it, or the password is wrong.
+        KeyInUse: another process acts with it.
+    """
+    from dapp.chain import keystore
+
+    account = unlock(key, password_file)
+    with keystore.hold(key.parent, account.address, client.chain_id):
+        yield account
 
 
 def address_of(text: str, what: str) -> Address:
