@@ -139,7 +139,8 @@ def compile_units(units: Iterable[str], own: Mapping[str, str]) -> dict[Path, Ar
     import solcx
 
     sources = all_sources(units, own)
-    wanted = ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"]
+    deployed = ("object", "immutableReferences")
+    wanted = ["abi", "evm.bytecode.object", *(f"evm.deployedBytecode.{part}" for part in deployed), "storageLayout"]
     request = {
         "language": "Solidity",
         "sources": {name: {"content": sources[name]} for name in sorted(sources)},
@@ -173,10 +174,39 @@ def compile_units(units: Iterable[str], own: Mapping[str, str]) -> dict[Path, Ar
                 "compiler": {"version": SOLC_VERSION, **SETTINGS},
                 "contractName": name,
                 "deployedBytecode": f"0x{runtime}",
+                "immutables": immutables(contract["evm"]["deployedBytecode"]),
                 "sourceHash": source_hash(unit, own, library_version()),
                 "sourceName": unit,
+                "storage": storage(contract["storageLayout"]),
             }
     return artifacts
+
+
+def immutables(deployed: Mapping[str, Any]) -> list[list[int]]:
+    """Where a contract's constructor writes into its code: start and length in bytes."""
+    places = [place for places in deployed.get("immutableReferences", {}).values() for place in places]
+    return sorted([place["start"], place["length"]] for place in places)
+
+
+def storage(layout: Mapping[str, Any]) -> dict[str, Any]:
+    """Where state lies, for who reads it without asking the contract: slots of variables, and for each struct its
+    members as [slot, offset in the slot, bytes]. The compiler's own names of types hold numbers that change with any
+    source, so they are left out."""
+    types: Mapping[str, Any] = layout["types"] or {}
+
+    def place(member: Mapping[str, Any]) -> list[int]:
+        return [int(member["slot"]), member["offset"], int(types[member["type"]]["numberOfBytes"])]
+
+    return {
+        "slots": {variable["label"]: int(variable["slot"]) for variable in layout["storage"]},
+        "structs": {
+            kind["label"].rpartition(".")[2].removeprefix("struct "): {
+                member["label"]: place(member) for member in kind["members"]
+            }
+            for kind in types.values()
+            if "members" in kind
+        },
+    }
 
 
 def text_of(artifact: Artifact) -> str:
