@@ -41,6 +41,7 @@ class BlobStore(Protocol):
 
         Raises:
             StoreFull: the store cannot be written to; nothing of the blob is left behind.
+            StoreUnavailable: a store elsewhere does not answer.
         """
         ...
 
@@ -57,7 +58,11 @@ class BlobStore(Protocol):
         ...
 
     def has(self, digest: Digest, size: int) -> bool:
-        """Whether the store holds the blob; its bytes are checked by `get` only."""
+        """Whether the store holds the blob; its bytes are checked by `get` only.
+
+        Raises:
+            StoreUnavailable: a store elsewhere does not answer.
+        """
         ...
 
     def pin(self, digest: Digest, size: int) -> None:
