@@ -23,6 +23,7 @@ from dapp.cli.deploy import deploy
 from dapp.cli.keys import keys
 from dapp.cli.new import new
 from dapp.cli.run import demo, run
+from dapp.cli.task import task
 from dapp.errors import CairnError, ExitCode, StoreFull
 
 MEANING = {
@@ -62,7 +63,7 @@ def cairn() -> None:
     """Federated learning that nobody has to be trusted with: encrypted updates, true IPFS names, Ethereum contracts."""
 
 
-for command in (demo, new, run, verify, inspect, bench, keys, deploy):
+for command in (demo, new, run, verify, inspect, bench, keys, deploy, task):
     cairn.add_command(command)
 
 

@@ -26,17 +26,22 @@ class SettingsCommand(click.Command):
                 formatter.write(f"{'':{formatter.current_indent}}{line}".rstrip() + "\n")
 
 
+def changes_option(command: F) -> F:
+    """``-c``."""
+    return click.option(
+        "-c",
+        "changes",
+        metavar="KEY=VALUE",
+        multiple=True,
+        help="Set a key for this run, for example -c rounds=3; can be given again. The keys are listed below.",
+    )(command)
+
+
 def run_options(command: F) -> F:
     """The options of whatever makes a run."""
     for option in reversed(
         (
-            click.option(
-                "-c",
-                "changes",
-                metavar="KEY=VALUE",
-                multiple=True,
-                help="Set a key for this run, for example -c rounds=3; can be given again. The keys are listed below.",
-            ),
+            changes_option,
             click.option("--name", metavar="NAME", help="Name of the run and of its folder."),
             click.option(
                 "--runs",

@@ -10,13 +10,14 @@ from dapp.chain.contracts import Contracts
 from dapp.chain.deploy import Parameters
 from dapp.chain.keys import Account
 from dapp.crypto import merkle, packing
+from dapp.crypto.words import encode_words
 from dapp.learning.strategy import Strategy
 from dapp.protocol import terms as t
 from dapp.protocol.enums import Weighting
 from dapp.protocol.events import TaskCreated
 from dapp.settings import MIN_VOTER_PAY, MIN_WINDOW, Settings
 from dapp.storage import Blob
-from dapp.types import Address, Wei
+from dapp.types import Address, TaskId, Wei
 
 GWEI = 10**9
 ACTIVATION_DELAY = 60
@@ -51,6 +52,12 @@ def create_task(client: Client, contracts: Contracts, requester: Account, terms:
     """
     receipt = client.send(requester, contracts.learning.create_task(terms, cost_of(terms)))
     return next(event for event in receipt.events if isinstance(event, TaskCreated))
+
+
+def task_id_of(chain_id: int, learning: Address, requester: Address, nonce: int) -> TaskId:
+    """The id of a requester's task number ``nonce``, before the task is there."""
+    types = ["uint256", "address", "address", "uint256"]
+    return TaskId(merkle.keccak256(encode_words(types, [chain_id, learning, requester, nonce])))
 
 
 def cost_of(terms: t.Terms) -> Wei:
