@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 BROWNIE := .venv-brownie
 # TORCH=cpu takes the torch project's own index of CPU builds: a smaller download, where it can be reached.
 TORCH  ?=
-CONTRACTS := $(addprefix contracts/,learning/Learning.sol mining/Mining.sol verification/Verification.sol escrow/Escrow.sol randomness/PrevrandaoSeed.sol)
+CONTRACTS := $(addprefix contracts/,learning/Learning.sol mining/Mining.sol verification/Verification.sol escrow/Escrow.sol randomness/PrevrandaoSeed.sol crypto/PaillierSum.sol)
 
 UV_PIP = $(BIN)/uv pip install --quiet --python $(dir $@)bin/python --compile-bytecode --constraints $(CONSTRAINTS) $(if $(TORCH),--torch-backend $(TORCH))
 CONSTRAINTS = constraints.txt

@@ -45,8 +45,12 @@ library Headers {
         return keccak256(abi.encode(head, enrolled, count));
     }
 
-    function candidate(Candidate memory block_) internal pure returns (bytes32) {
-        return keccak256(abi.encode(block_));
+    /// @dev All fields are values: in memory they stand as `abi.encode` would write them.
+    function candidate(Candidate memory block_) internal pure returns (bytes32 header) {
+        // solhint-disable-next-line no-inline-assembly
+        assembly ("memory-safe") {
+            header := keccak256(block_, 0x180)
+        }
     }
 
     /// @return header of a round that a candidate and an opening closed

@@ -12,7 +12,8 @@ interface IMiningTypes {
         Opened,
         Displaced,
         Forfeited,
-        Released
+        Released,
+        Struck
     }
 
     /// @notice An edge's claim of the round's encrypted sum.
@@ -116,6 +117,7 @@ interface IMiningTypes {
 /// @title IMiningErrors
 interface IMiningErrors is IMiningTypes {
     error MiningWrongPhase(ILearningTypes.Phase actual, ILearningTypes.Phase expected);
+    error MiningNotProver(address caller);
     error MiningNotHolder(address caller, uint8 holder);
     error MiningAlreadyAttested(uint8 holder);
     error MiningAlreadyShared(uint8 holder);
@@ -145,6 +147,10 @@ interface IMiningEvents is IMiningTypes {
         bytes32 indexed taskId, uint32 indexed round, address indexed holder, uint8 index, uint256 mask, address relay
     );
     event MessageSkipped(bytes32 indexed taskId, uint32 indexed round, uint256 index, ILearningTypes.SkipReason reason);
+    /// @notice A device's blob was shown not to have the Merkle root that it committed to.
+    event UpdateExcluded(
+        bytes32 indexed taskId, uint32 indexed round, address indexed device, uint16 index, address by
+    );
     event SetIncluded(
         bytes32 indexed taskId, uint32 indexed round, uint256 mask, uint16 count, uint64 totalWeight, address by
     );
@@ -168,6 +174,11 @@ interface IMiningEvents is IMiningTypes {
         bytes32 root,
         uint64 nonce,
         bytes32 header
+    );
+    /// @notice A candidate was proven wrong.
+    /// @param by who proved it, and has half of the bond; the other half is burnt
+    event CandidateStruckOut(
+        bytes32 indexed taskId, uint32 indexed round, address indexed edge, uint8 slot, address by, uint256 reward
     );
     /// @param relay who sent it; the holder itself earns no relay pay
     event SharePosted(
@@ -219,6 +230,15 @@ interface IMining is IMiningErrors, IMiningEvents {
     function openAggregate(bytes32 taskId, uint32 round, uint8 slot, Aggregate calldata aggregate, bytes32 salt)
         external;
 
+    /// @notice Leaves a device out of the included set, in Publish. For `PAILLIER_SUM`, which has seen the proof.
+    /// @param index enrolment index of the device
+    function excludeUpdate(bytes32 taskId, uint32 round, address device, uint16 index, address by) external;
+
+    /// @notice Takes an opened candidate off the slate for good, from the end of Open until the round is closed. For
+    /// `PAILLIER_SUM`, which has seen the proof.
+    /// @param by who brought the proof
+    function strikeOut(bytes32 taskId, uint32 round, uint8 slot, address by) external;
+
     /// @notice Posts the digest of the calling holder's share. Once a round and holder; in Share, and beside openings
     /// until the share window's own end.
     function postShare(
@@ -268,6 +288,9 @@ interface IMining is IMiningErrors, IMiningEvents {
         external
         view
         returns (uint256 mask, uint16 count, uint64 totalWeight);
+
+    /// @return mask bitmap by enrolment index of the devices whose update was proven not to be what was committed
+    function excludedSet(bytes32 taskId, uint32 round) external view returns (uint256 mask);
 
     function candidateOf(bytes32 taskId, uint32 round, uint8 slot) external view returns (Candidate memory);
 

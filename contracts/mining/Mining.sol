@@ -39,8 +39,10 @@ contract Mining is IMining, ISlate, EIP712 {
     ILearning public immutable LEARNING;
     IVerification public immutable VERIFICATION;
     IEscrow public immutable ESCROW;
+    /// @notice The one whose word that a proof holds is taken.
+    address public immutable PAILLIER_SUM;
 
-    /// @dev `opened`: bitmap of opened candidates. `relayed`: messages that relays brought and were not yet paid for.
+    /// @dev `opened`: bitmap of opened candidates, less those that were struck out. `relayed`: messages that relays brought and were not yet paid for.
     /// `nextSeq` fits 16 bits since each displacement doubles a bond. `includedCount` is 0 until the set is fixed.
     struct State {
         uint32 attested;
@@ -93,16 +95,20 @@ contract Mining is IMining, ISlate, EIP712 {
     mapping(bytes32 roundKey => mapping(uint256 slot => Candidate)) private _candidates;
     mapping(bytes32 roundKey => mapping(uint256 index => PackedOpening)) private _openings;
     mapping(bytes32 roundKey => mapping(uint256 holder => uint256)) private _masks;
+    mapping(bytes32 roundKey => uint256) private _excluded;
     mapping(bytes32 roundKey => mapping(uint256 holder => bytes32)) private _shares;
     /// @dev Attestations in the low 32 bits, shares in the next 32, by holder.
     mapping(bytes32 roundKey => mapping(address relay => uint256)) private _relayedBy;
     /// @dev A holder proves its place once a task; from then on its address is compared.
     mapping(bytes32 taskId => mapping(uint256 holder => address)) private _holders;
 
-    constructor(ILearning learning, IVerification verification, IEscrow escrow) EIP712("Cairn Mining", "1") {
+    constructor(ILearning learning, IVerification verification, IEscrow escrow, address paillierSum)
+        EIP712("Cairn Mining", "1")
+    {
         LEARNING = learning;
         VERIFICATION = verification;
         ESCROW = escrow;
+        PAILLIER_SUM = paillierSum;
     }
 
     /// @inheritdoc IMining
@@ -149,7 +155,7 @@ contract Mining is IMining, ISlate, EIP712 {
         (Context memory c, State storage state) = _sealing(taskId, round);
         if (state.includedCount != 0) revert MiningAlreadyFixed(taskId, round);
         _fix(c, state);
-        _pay(c.key, msg.sender, LEARNING.moneyOf(taskId).bounty, "include");
+        _pay(c.key, msg.sender, _moneyOf(taskId).bounty, "include");
     }
 
     // --- candidates ---
@@ -157,7 +163,7 @@ contract Mining is IMining, ISlate, EIP712 {
     /// @inheritdoc IMining
     function sealAggregate(bytes32 taskId, uint32 round, bytes32 seal) external payable returns (uint8 slot) {
         (Context memory c, State storage state) = _sealing(taskId, round);
-        ILearningTypes.Money memory money = LEARNING.moneyOf(taskId);
+        ILearningTypes.Money memory money = _moneyOf(taskId);
         bool fixing = state.includedCount == 0;
         if (fixing) _fix(c, state);
 
@@ -188,10 +194,9 @@ contract Mining is IMining, ISlate, EIP712 {
         }
         emit AggregateSealed(taskId, round, msg.sender, slot, seq, seal, uint128(msg.value));
 
-        bytes32 bonds = _bondsPot(c.key);
         if (fixing) _pay(c.key, msg.sender, money.bounty, "include");
-        if (displaced.edge != address(0)) _pay(bonds, displaced.edge, displaced.bond, "bond");
-        ESCROW.fund{value: msg.value}(bonds);
+        if (displaced.edge != address(0)) _pay(_bondsPot(c.key), displaced.edge, displaced.bond, "bond");
+        _fundBonds(c.key);
     }
 
     /// @inheritdoc IMining
@@ -240,6 +245,37 @@ contract Mining is IMining, ISlate, EIP712 {
             aggregate.nonce,
             header
         );
+    }
+
+    // --- what was proven wrong ---
+
+    /// @inheritdoc IMining
+    function excludeUpdate(bytes32 taskId, uint32 round, address device, uint16 index, address by) external {
+        _onlyProver();
+        (Context memory c,) = _during(taskId, round, ILearningTypes.Phase.Publish);
+        _excluded[c.key] |= 1 << index;
+        emit UpdateExcluded(taskId, round, device, index, by);
+    }
+
+    /// @inheritdoc IMining
+    function strikeOut(bytes32 taskId, uint32 round, uint8 slot, address by) external {
+        _onlyProver();
+        (Context memory c, State storage state) = _load(taskId, round);
+        ILearningTypes.Phase phase = _phase(c, state);
+        if (phase < ILearningTypes.Phase.Challenge || phase == ILearningTypes.Phase.Closed) {
+            revert MiningWrongPhase(phase, ILearningTypes.Phase.Challenge);
+        }
+        if (!uint256(state.opened).has(slot)) revert MiningUnknownCandidate(slot);
+        state.opened ^= uint8(1 << slot);
+        Candidate storage candidate = _candidates[c.key][slot];
+        candidate.state = CandidateState.Struck;
+        uint256 bond = candidate.bond;
+        uint256 reward = bond / 2;
+        emit CandidateStruckOut(taskId, round, candidate.edge, slot, by, reward);
+        // Who lies and then reports itself still loses the other half.
+        bytes32 bonds = _bondsPot(c.key);
+        _pay(bonds, by, reward, "proof");
+        _pay(bonds, BURNT, bond - reward, "burn");
     }
 
     // --- shares and openings ---
@@ -292,7 +328,7 @@ contract Mining is IMining, ISlate, EIP712 {
         (Context memory c, State storage state) = _load(taskId, round);
         _checkOpening(c, state, opening);
         index = state.openings;
-        uint256 needed = LEARNING.moneyOf(taskId).openingBond;
+        uint256 needed = _moneyOf(taskId).openingBond;
         if (msg.value < needed) revert MiningBondTooSmall(msg.value, needed);
 
         _openings[c.key][index] = PackedOpening({
@@ -310,7 +346,7 @@ contract Mining is IMining, ISlate, EIP712 {
         state.openings = index + 1;
         if (index == 0) state.firstOpeningAt = uint64(block.timestamp);
         emit OpeningPosted(taskId, round, msg.sender, index, uint128(msg.value), opening);
-        ESCROW.fund{value: msg.value}(_bondsPot(c.key));
+        _fundBonds(c.key);
     }
 
     // --- bonds and pay ---
@@ -357,7 +393,7 @@ contract Mining is IMining, ISlate, EIP712 {
         if (!_hasWinner(outcome) || state.edgePaid) revert MiningNothingToClaim(taskId, round, msg.sender);
         state.edgePaid = true;
         address edge = _candidates[key][_firstValid(key, state, _quorum(key))].edge;
-        uint256 amount = LEARNING.moneyOf(taskId).edgePay;
+        uint256 amount = _moneyOf(taskId).edgePay;
         emit EdgePaid(taskId, round, edge, amount);
         _pay(key, edge, amount, "edge");
     }
@@ -368,7 +404,7 @@ contract Mining is IMining, ISlate, EIP712 {
         if (!_hasWinner(outcome) || state.openerPaid) revert MiningNothingToClaim(taskId, round, msg.sender);
         state.openerPaid = true;
         address poster = _openings[key][_firstRight(state, _quorum(key))].poster;
-        uint256 amount = LEARNING.moneyOf(taskId).bounty;
+        uint256 amount = _moneyOf(taskId).bounty;
         emit OpenerPaid(taskId, round, poster, amount);
         _pay(key, poster, amount, "opener");
     }
@@ -380,7 +416,7 @@ contract Mining is IMining, ISlate, EIP712 {
         uint256 unpaid = _rewardedShares(key, state, outcome) & ~uint256(state.holdersPaid);
         if (!unpaid.has(holder)) revert MiningNothingToClaim(taskId, round, owner);
         state.holdersPaid |= _bit(holder);
-        uint256 amount = LEARNING.moneyOf(taskId).holderPay;
+        uint256 amount = _moneyOf(taskId).holderPay;
         emit HolderPaid(taskId, round, owner, amount);
         _pay(key, owner, amount, "holder");
     }
@@ -392,7 +428,7 @@ contract Mining is IMining, ISlate, EIP712 {
         if (brought == 0 || state.openings == 0) revert MiningNothingToClaim(taskId, round, relay);
         delete _relayedBy[key][relay];
         state.relayed -= uint8(brought);
-        uint256 amount = LEARNING.moneyOf(taskId).relayPay * brought;
+        uint256 amount = _moneyOf(taskId).relayPay * brought;
         emit RelayPaid(taskId, round, relay, amount);
         _pay(key, relay, amount, "relay");
     }
@@ -404,7 +440,7 @@ contract Mining is IMining, ISlate, EIP712 {
         State storage state = _states[caseKey];
         if (state.taskId == 0) return slate;
         (Context memory c,) = _load(state.taskId, state.round);
-        ILearningTypes.Money memory money = LEARNING.moneyOf(state.taskId);
+        ILearningTypes.Money memory money = _moneyOf(state.taskId);
         slate.candidates = state.opened;
         slate.openings = _openingsMask(state);
         slate.ready = slate.candidates != 0 && _phase(c, state) == ILearningTypes.Phase.Vote;
@@ -487,6 +523,11 @@ contract Mining is IMining, ISlate, EIP712 {
     }
 
     /// @inheritdoc IMining
+    function excludedSet(bytes32 taskId, uint32 round) external view returns (uint256 mask) {
+        return _excluded[Headers.roundKey(taskId, round)];
+    }
+
+    /// @inheritdoc IMining
     function candidateOf(bytes32 taskId, uint32 round, uint8 slot) external view returns (Candidate memory) {
         return _candidates[Headers.roundKey(taskId, round)][slot];
     }
@@ -538,12 +579,13 @@ contract Mining is IMining, ISlate, EIP712 {
         ILearningTypes.Phase phase = _phase(c, state);
         if (phase < ILearningTypes.Phase.Vote) return (outcome, header, result, resultSize, opened);
         opened = state.openings != 0;
-        if (state.opened == 0) {
+        IVerificationTypes.Verdict memory verdict = _verdictOf(c.key);
+        // Where the last candidate was struck out before a panel was summoned, there is nothing to summon one for.
+        if (state.opened == 0 && verdict.status == IVerificationTypes.Status.None) {
             outcome = _tooFewCommitted(c) || _tooFewIncluded(c, state)
                 ? ILearningTypes.Outcome.TooFew
                 : ILearningTypes.Outcome.NotOpened;
         } else {
-            IVerificationTypes.Verdict memory verdict = VERIFICATION.verdictOf(address(this), c.key);
             if (verdict.status == IVerificationTypes.Status.Abandoned) {
                 outcome = ILearningTypes.Outcome.Abandoned;
             } else if (verdict.status == IVerificationTypes.Status.Decided) {
@@ -574,9 +616,11 @@ contract Mining is IMining, ISlate, EIP712 {
         State storage state = _states[key];
         ILearningTypes.Outcome outcome = LEARNING.closedAs(taskId, round);
         if (outcome == ILearningTypes.Outcome.Open) return ESCROW.potOf(key);
-        if (state.opened == 0) return 0;
-        ILearningTypes.Money memory money = LEARNING.moneyOf(taskId);
-        owed = VERIFICATION.entitlementsOf(address(this), key);
+        // Without a candidate there was a panel only if one was struck out later.
+        if (state.opened != 0 || _verdictOf(key).status != IVerificationTypes.Status.None) {
+            owed = VERIFICATION.entitlementsOf(address(this), key);
+        }
+        ILearningTypes.Money memory money = _moneyOf(taskId);
         if (state.openings != 0) owed += uint256(money.relayPay) * state.relayed;
         if (_hasWinner(outcome)) {
             if (!state.edgePaid) owed += money.edgePay;
@@ -587,6 +631,10 @@ contract Mining is IMining, ISlate, EIP712 {
     }
 
     // --- phases ---
+
+    function _onlyProver() private view {
+        if (msg.sender != PAILLIER_SUM) revert MiningNotProver(msg.sender);
+    }
 
     function _load(bytes32 taskId, uint32 round) private view returns (Context memory c, State storage state) {
         c.taskId = taskId;
@@ -681,14 +729,14 @@ contract Mining is IMining, ISlate, EIP712 {
 
     // --- the included set ---
 
-    /// @return mask of the devices that at least `threshold` holders marked
+    /// @return mask of the devices that at least `threshold` holders marked, less those that were excluded
     function _marked(bytes32 key, uint256 attested, uint256 threshold) private view returns (uint256 mask) {
         Inclusion.Counters memory counters;
         for (uint256 holder = 0; attested != 0; ++holder) {
             if (attested & 1 == 1) counters.add(_masks[key][holder]);
             attested >>= 1;
         }
-        return counters.atLeast(threshold);
+        return counters.atLeast(threshold) & ~_excluded[key];
     }
 
     function _fix(Context memory c, State storage state) private {
@@ -889,7 +937,11 @@ contract Mining is IMining, ISlate, EIP712 {
     }
 
     function _quorum(bytes32 key) private view returns (IVerificationTypes.Ballot memory) {
-        return VERIFICATION.verdictOf(address(this), key).quorum;
+        return _verdictOf(key).quorum;
+    }
+
+    function _verdictOf(bytes32 key) private view returns (IVerificationTypes.Verdict memory) {
+        return VERIFICATION.verdictOf(address(this), key);
     }
 
     /// @return slot first valid candidate in the order of sealing, or MAX_CANDIDATES
@@ -935,8 +987,16 @@ contract Mining is IMining, ISlate, EIP712 {
 
     // --- money ---
 
+    function _moneyOf(bytes32 taskId) private view returns (ILearningTypes.Money memory) {
+        return LEARNING.moneyOf(taskId);
+    }
+
     function _bondsPot(bytes32 key) private pure returns (bytes32) {
         return keccak256(abi.encode(key, "bonds"));
+    }
+
+    function _fundBonds(bytes32 key) private {
+        ESCROW.fund{value: msg.value}(_bondsPot(key));
     }
 
     function _settleBond(bytes32 key, address owner, uint256 bond, bool forfeit) private {

@@ -14,7 +14,7 @@ from eth_hash.auto import keccak
 
 from dapp.errors import ChainError, Fatal
 
-CONTRACTS = ("Learning", "Mining", "Verification", "Escrow", "PrevrandaoSeed")
+CONTRACTS = ("Learning", "Mining", "Verification", "Escrow", "PrevrandaoSeed", "PaillierSum")
 """The deployable contracts that the package carries."""
 
 

@@ -14,13 +14,17 @@ from dapp.protocol.records import (
     Ballot,
     Candidate,
     Deadlines,
+    Factor,
     IncludedSet,
+    Leaf,
     Member,
     Opening,
     OutcomeReport,
     PanelState,
+    Partial,
     PostedOpening,
     Progress,
+    ProofFacts,
     Round,
     Schedule,
     Seed,
@@ -263,6 +267,10 @@ class Mining(Contract):
     def included_set(self, task_id: TaskId, round: int) -> IncludedSet:
         return IncludedSet.from_abi(self._values("includedSet", task_id, round))
 
+    def excluded_set(self, task_id: TaskId, round: int) -> int:
+        """Bitmap by enrolment index of the devices whose update was proven not to be what was committed."""
+        return int(self._value("excludedSet", task_id, round))
+
     def outcome_of(self, task_id: TaskId, round: int) -> OutcomeReport:
         return OutcomeReport.from_abi(self._values("outcomeOf", task_id, round))
 
@@ -401,20 +409,48 @@ class SeedSource(Contract):
         return int(self._value("seedBlockOf", id))
 
 
+class PaillierSum(Contract):
+    """`IPaillierSum`: strikes wrong sums out, and excludes updates that are not what was committed, on proof."""
+
+    name = "PaillierSum"
+
+    def multiply(self, facts: ProofFacts, position: int, before: Partial, factors: Sequence[Factor]) -> Call:
+        return self._call("multiply", facts, position, before, factors)
+
+    def strike_out(
+        self,
+        facts: ProofFacts,
+        position: int,
+        slot: int,
+        candidate: Leaf,
+        before: Partial,
+        factors: Sequence[Factor],
+    ) -> Call:
+        return self._call("strikeOut", facts, position, slot, candidate, before, factors)
+
+    def exclude_update(self, facts: ProofFacts, device: Address, update: Update, blob: bytes) -> Call:
+        return self._call("excludeUpdate", facts, device, update, blob)
+
+    def partial_of(self, by: Address, task_id: TaskId, round: int, position: int) -> bytes:
+        """What ``by`` has committed to with ``multiply``, or 32 zero bytes."""
+        return bytes(self._value("partialOf", by, task_id, round, position))
+
+
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """Where the five contracts of one deployment are; ``block`` is the one of the first."""
+    """Where the six contracts of one deployment are; ``block`` is the one of the first."""
 
     learning: Address
     mining: Address
     verification: Address
     escrow: Address
     seed: Address
+    paillier_sum: Address
     chain_id: int
     block: int
 
     def addresses(self) -> dict[str, Address]:
-        """Addresses by role: ``learning``, ``mining``, ``verification``, ``escrow``, ``seed``."""
+        """Addresses by role: ``learning``, ``mining``, ``verification``, ``escrow``, ``seed``, ``paillier_sum``."""
         return {
             field.name: Address(value)
             for field in fields(self)
@@ -432,7 +468,7 @@ class Deployment:
         Raises:
             KeyError, ValueError: not what :meth:`to_json` gives.
         """
-        roles = [field.name for field in fields(cls)][:5]
+        roles = [field.name for field in fields(cls)][:6]
         addresses = {role: Address(bytes.fromhex(value[role].removeprefix("0x"))) for role in roles}
         return cls(**addresses, chain_id=int(value["chain_id"]), block=int(value["block"]))
 
@@ -447,6 +483,7 @@ class Contracts:
         self.verification = Verification(client, deployment.verification)
         self.escrow = Escrow(client, deployment.escrow)
         self.seed = SeedSource(client, deployment.seed)
+        self.paillier_sum = PaillierSum(client, deployment.paillier_sum)
         self._client = client
 
     def events(self, from_block: int, to_block: int) -> list[Event]:
@@ -459,8 +496,8 @@ class Contracts:
         Raises:
             KeyError: no function of the contract at ``to``, or no contract of ours there.
         """
-        contracts: tuple[Contract, ...] = (self.learning, self.mining, self.verification, self.escrow, self.seed)
-        contract = {contract.address: contract for contract in contracts}[Address(to)]
+        named: dict[bytes, Contract] = {a: getattr(self, role) for role, a in self.deployment.addresses().items()}
+        contract = named[Address(to)]
         entry = contract.abi.selectors[data[:4]]
         names = [parameter.name for parameter in entry.inputs]
         return f"{contract.name}.{entry.name}", dict(zip(names, decode_arguments(entry, data), strict=True))

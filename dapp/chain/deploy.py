@@ -1,4 +1,4 @@
-"""Deploys the five contracts, wired to one another by their predicted addresses, and asserts the wiring."""
+"""Deploys the six contracts, wired to one another by their predicted addresses, and asserts the wiring."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Parameters:
 
 
 def deploy(client: Client, deployer: Account, parameters: Parameters, seed_code: bytes | None = None) -> Contracts:
-    """Deploys Escrow, Learning, Mining, Verification and the seed with the deployer's next five nonces.
+    """Deploys Escrow, Learning, Mining, Verification, the seed and PaillierSum with the deployer's next six nonces.
 
     Args:
         seed_code: creation code of another `ISeed`, for tests; default PrevrandaoSeed.
@@ -51,11 +51,13 @@ def deploy(client: Client, deployer: Account, parameters: Parameters, seed_code:
         Fatal: the contracts do not read one another back: another transaction of the deployer came between.
     """
     first = client.nonce(deployer.address)
-    escrow, learning, mining, verification, seed = (created_address(deployer.address, first + i) for i in range(5))
+    escrow, learning, mining, verification, seed, paillier_sum = (
+        created_address(deployer.address, first + i) for i in range(6)
+    )
     codes = {
         "Escrow": abi("Escrow").creation_code(learning, mining, verification),
         "Learning": abi("Learning").creation_code(escrow, mining, parameters.min_key_bits, parameters.min_window),
-        "Mining": abi("Mining").creation_code(learning, verification, escrow),
+        "Mining": abi("Mining").creation_code(learning, verification, escrow, paillier_sum),
         "Verification": abi("Verification").creation_code(
             escrow,
             seed,
@@ -69,9 +71,11 @@ def deploy(client: Client, deployer: Account, parameters: Parameters, seed_code:
             parameters.min_voter_pay,
         ),
         "PrevrandaoSeed": seed_code or abi("PrevrandaoSeed").creation_code(parameters.seed_delay),
+        "PaillierSum": abi("PaillierSum").creation_code(learning, mining),
     }
     blocks = [client.deploy(deployer, name, code)[1].block for name, code in codes.items()]
-    contracts = Contracts(client, Deployment(learning, mining, verification, escrow, seed, client.chain_id, blocks[0]))
+    addresses = learning, mining, verification, escrow, seed, paillier_sum
+    contracts = Contracts(client, Deployment(*addresses, chain_id=client.chain_id, block=blocks[0]))
     check_wiring(contracts)
     return contracts
 
@@ -87,8 +91,9 @@ def check_wiring(contracts: Contracts) -> None:
     readings = {
         contracts.escrow: ("LEARNING", "MINING", "VERIFICATION"),
         contracts.learning: ("ESCROW", "MINING"),
-        contracts.mining: ("LEARNING", "VERIFICATION", "ESCROW"),
+        contracts.mining: ("LEARNING", "VERIFICATION", "ESCROW", "PAILLIER_SUM"),
         contracts.verification: ("ESCROW", "SEED"),
+        contracts.paillier_sum: ("LEARNING", "MINING"),
     }
     for contract, getters in readings.items():
         for getter in getters:

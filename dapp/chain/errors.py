@@ -129,6 +129,7 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
         "the round is in its {actual} phase, this belongs to the {expected} phase",
         "Ask phaseOf and deadlinesOf when the phase comes, or came to its end.",
     ),
+    "MiningNotProver": ("{caller} is not the contract that checks proofs", "Bring the proof to PaillierSum."),
     "MiningNotHolder": (
         "{caller} is not the key's holder {holder}",
         "Give the index and the Merkle branch under which the task's terms list this address.",
@@ -145,7 +146,10 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
         "{actual} devices are included, the terms ask for {min}",
         "The round closes as TooFew; open the next one.",
     ),
-    "MiningUnknownCandidate": ("there is no sealed candidate in place {slot}", "It was displaced, or never sealed."),
+    "MiningUnknownCandidate": (
+        "there is no such candidate in place {slot}",
+        "It was displaced, never sealed, opened already, or struck out.",
+    ),
     "MiningNotOwner": ("{caller} does not own this: {owner} does", "Send from the owner's account."),
     "MiningSealMismatch": (
         "what was opened gives the seal {actual}, the sealed one is {expected}",
@@ -170,6 +174,46 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
     "MiningNothingToClaim": ("nothing is owed to {who} in round {round}", "It was paid already, or earned nothing."),
     "MiningRoundNotClosed": ("round {round} of task {taskId} is not closed", "Close it first."),
     "MiningAlreadyFixed": ("the included set of round {round} is fixed", "There is nothing left to do."),
+    # PaillierSum
+    "PaillierSumWrongTerms": (
+        "these terms hash to {actual}, the task's to {expected}",
+        "Bring the terms of the TaskCreated event, whole.",
+    ),
+    "PaillierSumWrongKey": (
+        "the key with this n hashes to {actual}, the terms name {expected}",
+        "Bring the n of the key blob that the terms name.",
+    ),
+    "PaillierSumNotFixed": ("the included set of round {round} is not fixed yet", "Wait for the seal phase."),
+    "PaillierSumTooManyFactors": (
+        "{length} devices in one transaction are over {max}",
+        "Split the product over several with multiply.",
+    ),
+    "PaillierSumNotIncluded": (
+        "{device} is not included, or was multiplied in before",
+        "Bring each device of the included set once.",
+    ),
+    "PaillierSumNotCommitted": ("{device} did not commit to this update", "Bring its UpdateCommitted event's fields."),
+    "PaillierSumBadLeaf": (
+        "the ciphertext at position {position} is not under the root of {owner}",
+        "Bring its leaf and branch from the blob that it published.",
+    ),
+    "PaillierSumWrongPartial": (
+        "the product so far hashes to {actual}, begun was {expected}",
+        "Bring what the last multiply came to.",
+    ),
+    "PaillierSumIncomplete": (
+        "the devices {remaining} (a bitmap) are still to be multiplied in",
+        "Bring all included devices, or begin with multiply.",
+    ),
+    "PaillierSumHolds": ("{owner} told the truth here", "Look for another position, or leave it at that."),
+    "PaillierSumWrongBlob": (
+        "the blob's digest is {actual}, committed was {expected} (or its size differs)",
+        "Bring the update's bytes as they were published; only an update of one chunk can be shown.",
+    ),
+    "ModularPrecompileFailed": (
+        "the chain's precompile for powers failed",
+        "Send more gas; on a chain without it no proof can be checked.",
+    ),
     # Verification
     "VerificationNotConsumer": ("{consumer} may not put cases before panels", "The consumers are fixed for good."),
     "VerificationWrongStatus": (

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import inf
 
 from dapp.protocol.effects import Duty, Effect, ProveSeed, Transact
-from dapp.protocol.enums import Outcome, Status
+from dapp.protocol.enums import CandidateState, Outcome, Status
 from dapp.protocol.machine import Facts
 from dapp.protocol.terms import ATTEMPTS, Terms
 from dapp.protocol.view import Panel, RoundView, View, bits
@@ -61,7 +61,7 @@ def _within(facts: Facts, view: View, terms: Terms, round_: RoundView) -> Iterat
         yield Chore(ends.commit_end, close)
     elif round_.included is None and round_.marked(terms).bit_count() < least:
         yield Chore(ends.publish_end, close)
-    elif not round_.opened_candidates:
+    elif not round_.opened_candidates and not round_.panels:
         if round_.included is None:
             include = Transact(("include", number), "mining", "fix_included", where)
             yield Chore(ends.publish_end, include, until=ends.seal_end)
@@ -131,8 +131,8 @@ def _payments(facts: Facts, round_: RoundView) -> Iterator[Chore]:
             yield claim("pay edge", "mining", "claim_edge_pay_for")
         if ("opener", round_.right_opening.poster) not in round_.paid:
             yield claim("pay opener", "mining", "claim_opener_pay_for")
-    for slot in round_.candidates:
-        if (False, slot) not in round_.bonds:
+    for slot, candidate in round_.candidates.items():
+        if candidate.state != CandidateState.STRUCK and (False, slot) not in round_.bonds:
             yield claim("settle bond", "mining", "settle_candidate_bond", slot)
     for posted in round_.openings:
         if (True, posted.index) not in round_.bonds:

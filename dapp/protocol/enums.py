@@ -65,6 +65,7 @@ class CandidateState(IntEnum):
     DISPLACED = 3
     FORFEITED = 4
     RELEASED = 5
+    STRUCK = 6
 
 
 class Status(IntEnum):

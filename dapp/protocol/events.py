@@ -164,6 +164,15 @@ class SetIncluded(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class UpdateExcluded(Event):
+    task_id: TaskId
+    round: Round
+    device: Address
+    index: int
+    by: Address
+
+
+@dataclass(frozen=True, slots=True)
 class AggregateSealed(Event):
     task_id: TaskId
     round: Round
@@ -194,6 +203,16 @@ class AggregateOpened(Event):
     root: bytes
     nonce: int
     header: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateStruckOut(Event):
+    task_id: TaskId
+    round: Round
+    edge: Address
+    slot: int
+    by: Address
+    reward: Wei
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,6 +381,19 @@ class VoterPayBurnt(Event):
     attempt: int
     seat: int
     amount: Wei
+
+
+# PaillierSum
+
+
+@dataclass(frozen=True, slots=True)
+class ProductAdvanced(Event):
+    task_id: TaskId
+    round: Round
+    by: Address
+    position: int
+    remaining: int
+    commitment: bytes
 
 
 # Escrow

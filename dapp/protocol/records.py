@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from dapp.protocol.enums import CandidateState, MemberState, Outcome, RoundKind, Status
 from dapp.protocol.struct import Struct
-from dapp.protocol.terms import Windows
-from dapp.types import Address, Digest, Wei
+from dapp.protocol.terms import Terms, Windows
+from dapp.types import Address, Digest, TaskId, Wei
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +149,41 @@ class Opening(Struct):
     def overflow(self) -> bool:
         """Bit 1 of ``flags``."""
         return bool(self.flags & 2)
+
+
+@dataclass(frozen=True, slots=True)
+class ProofFacts(Struct):
+    """`IPaillierSumTypes.ProofFacts`: the round that a proof is about. ``n``: the key's modulus, big endian."""
+
+    task_id: TaskId
+    round: int
+    terms: Terms
+    n: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf(Struct):
+    """A ciphertext at the position in question, big endian, with its Merkle branch."""
+
+    ciphertext: bytes
+    branch: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Factor(Struct):
+    """An included device's part of the product."""
+
+    device: Address
+    update: Update
+    leaf: Leaf
+
+
+@dataclass(frozen=True, slots=True)
+class Partial(Struct):
+    """A product that was begun: nothing at first. ``remaining``: bitmap of the devices still to be multiplied in."""
+
+    remaining: int
+    product: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,7 +163,8 @@ class RoundView:
     """A round as its events tell it. Bitmaps are by enrolment index; dictionaries by enrolment, holder, slot.
 
     ``paid`` names who was paid as what; ``bonds`` says whether the bond of a candidate (False, slot) or of an opening
-    (True, index) was given back or lost.
+    (True, index) was given back or lost; that of a candidate that was struck out is gone at once. ``excluded`` are the
+    devices whose update was proven not to be what was committed.
     """
 
     task_id: TaskId
@@ -179,6 +180,7 @@ class RoundView:
     all_committed_at: int = 0
     attestations: Mapping[int, Attestation] = field(default_factory=dict)
     all_attested_at: int = 0
+    excluded: int = 0
     included: int | None = None
     total_weight: int = 0
     candidates: Mapping[int, Candidate] = field(default_factory=dict)
@@ -214,7 +216,7 @@ class RoundView:
 
     @property
     def opened_candidates(self) -> tuple[Candidate, ...]:
-        """The candidates that a panel judges, in the order of their seals."""
+        """The candidates that a panel judges, in the order of their seals: not those that were struck out."""
         opened = (c for c in self.candidates.values() if c.state == CandidateState.OPENED)
         return tuple(sorted(opened, key=lambda c: c.seq))
 
@@ -286,12 +288,14 @@ class RoundView:
         return now >= ends.publish_end and self.marked(terms).bit_count() < least
 
     def marked(self, terms: Terms) -> int:
-        """Bitmap of the devices that at least ``threshold`` holders marked: the set, once attesting is over."""
+        """Bitmap of the devices that at least ``threshold`` holders marked, less those that were excluded: the set,
+        once attesting is over."""
         counts: dict[int, int] = {}
         for attestation in self.attestations.values():
             for index in bits(attestation.mask):
                 counts[index] = counts.get(index, 0) + 1
-        return sum(1 << index for index, count in counts.items() if count >= terms.key.threshold)
+        marked = sum(1 << index for index, count in counts.items() if count >= terms.key.threshold)
+        return marked & ~self.excluded
 
     @property
     def verdict(self) -> Panel | None:
@@ -484,6 +488,11 @@ def _included(view: View, round_: RoundView, event: ev.SetIncluded) -> RoundView
 
 
 @_of_round
+def _excluded(view: View, round_: RoundView, event: ev.UpdateExcluded) -> RoundView:
+    return replace(round_, excluded=round_.excluded | 1 << event.index)
+
+
+@_of_round
 def _sealed(view: View, round_: RoundView, event: ev.AggregateSealed) -> RoundView:
     candidate = Candidate(event.slot, event.seq, event.edge, event.seal, event.bond, CandidateState.SEALED)
     return replace(round_, candidates={**round_.candidates, event.slot: candidate})
@@ -509,6 +518,12 @@ def _opened(view: View, round_: RoundView, event: ev.AggregateOpened) -> RoundVi
     after = replace(round_, candidates={**round_.candidates, event.slot: candidate})
     complete = len(after.opened_candidates) == len(after.candidates)
     return replace(after, all_opened_at=event.timestamp) if complete else after
+
+
+@_of_round
+def _struck(view: View, round_: RoundView, event: ev.CandidateStruckOut) -> RoundView:
+    struck = replace(round_.candidates[event.slot], state=CandidateState.STRUCK)
+    return replace(round_, candidates={**round_.candidates, event.slot: struck})
 
 
 @_of_round

@@ -1,4 +1,4 @@
-"""The five contracts on the embedded chain with a cast of people, and a round that can be driven phase by phase."""
+"""The six contracts on the embedded chain with a cast of people, and a round that can be driven phase by phase."""
 
 from __future__ import annotations
 
@@ -74,6 +74,7 @@ class House:
     verification: Contract
     escrow: Contract
     seed: Contract
+    paillier_sum: Contract
     devices: list[Account]
     holders: list[Account]
     verifiers: list[Account]
@@ -83,17 +84,26 @@ class House:
     anyone: Account
 
     @classmethod
-    def build(cls, devices: int = 8, holders: int = 5, verifiers: int = 5) -> House:
-        evm = Evm(accounts=16)
-        names = ("escrow", "learning", "mining", "verification", "seed")
-        at = dict(zip(names, (evm.next_address(i) for i in range(5)), strict=True))
+    def build(
+        cls,
+        devices: int = 8,
+        holders: int = 5,
+        verifiers: int = 5,
+        evm: Evm | None = None,
+        seed: tuple[Any, ...] = ("FixedSeed", 7, True),
+    ) -> House:
+        """``seed``: the contract that gives seeds, and what it is built with."""
+        evm = evm or Evm(accounts=16)
+        names = ("escrow", "learning", "mining", "verification", "seed", "paillier_sum")
+        at = dict(zip(names, (evm.next_address(i) for i in range(6)), strict=True))
         escrow = evm.deploy("Escrow", at["learning"], at["mining"], at["verification"])
         learning = evm.deploy("Learning", at["escrow"], at["mining"], 512, MIN_WINDOW)
-        mining = evm.deploy("Mining", at["learning"], at["verification"], at["escrow"])
+        mining = evm.deploy("Mining", at["learning"], at["verification"], at["escrow"], at["paillier_sum"])
         verification = evm.deploy(
             "Verification", at["escrow"], at["seed"], [at["mining"]], STAKE, STAKE // 10, 60, 200 * DAY, 3, *LEAST
         )
-        seed = evm.deploy("FixedSeed", 7, True)
+        randomness = evm.deploy(*seed)
+        paillier_sum = evm.deploy("PaillierSum", at["learning"], at["mining"])
         verifying = evm.accounts[8 : 8 + verifiers]
         house = cls(
             evm,
@@ -101,7 +111,8 @@ class House:
             mining,
             verification,
             escrow,
-            seed,
+            randomness,
+            paillier_sum,
             devices=people("device", devices),
             holders=people("holder", holders),
             verifiers=verifying,

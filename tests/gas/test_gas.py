@@ -177,7 +177,7 @@ def test_at_the_maxima_no_transaction_costs_more_than_eight_million(gas: Gas) ->
     assert mask(range(256)) == drive.progress.included_mask
 
 
-@pytest.mark.parametrize("contract", ["Escrow", "Learning", "Mining", "Verification", "PrevrandaoSeed"])
+@pytest.mark.parametrize("contract", ["Escrow", "Learning", "Mining", "Verification", "PrevrandaoSeed", "PaillierSum"])
 def test_the_code_of_every_contract_fits_the_limit(contract: str) -> None:
     """EIP-170: 24,576 bytes of runtime code; EIP-3860: twice that to deploy it."""
     assert len(artifact(contract)["deployedBytecode"]) // 2 - 1 <= 24_576

@@ -22,9 +22,12 @@ CLASSES = {
     "Verification": contracts.Verification,
     "Escrow": contracts.Escrow,
     "PrevrandaoSeed": contracts.SeedSource,
+    "PaillierSum": contracts.PaillierSum,
 }
 BY_ANOTHER_CONTRACT = {"pay", "move", "request", "eip712Domain"}
 """Functions that only contracts, or nobody of ours, call."""
+FOR_PAILLIER_SUM = {"Mining": {"strikeOut", "excludeUpdate"}}
+"""What Mining takes from the contract that checks proofs, where people call functions of the same names."""
 RENAMED = {"IVerificationTypes.Panel": records.PanelState}
 NEVER_EMITTED = {"EIP712DomainChanged"}
 
@@ -58,7 +61,7 @@ def components(contract: str) -> dict[str, list[tuple[str, str]]]:
 @pytest.mark.parametrize("contract", CONTRACTS)
 def test_every_function_has_a_method(contract: str) -> None:
     for name in abi(contract).functions:
-        if not name.isupper() and name not in BY_ANOTHER_CONTRACT:
+        if not name.isupper() and name not in BY_ANOTHER_CONTRACT | FOR_PAILLIER_SUM.get(contract, set()):
             assert hasattr(CLASSES[contract], snake_case(name)), name
 
 
