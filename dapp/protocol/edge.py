@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from dapp.crypto import merkle
 from dapp.crypto.sealed import aggregate_seal, derive_salt
-from dapp.crypto.typed_data import Attestation, Enrolment, ShareCommit, Ticket, UpdateCommit, recover
-from dapp.errors import CryptoError
+from dapp.crypto.typed_data import Attestation, Enrolment, ShareCommit, UpdateCommit
 from dapp.protocol.chores import chores
 from dapp.protocol.effects import (
     Done,
@@ -28,12 +26,8 @@ from dapp.protocol.machine import Role, ask, observe
 from dapp.protocol.records import (
     Aggregate,
     Opening,
-    SignedAttestation,
-    SignedEnrolment,
-    SignedShare,
-    SignedUpdate,
-    Update,
 )
+from dapp.protocol.relayed import batch_of, is_signed
 from dapp.protocol.terms import Terms
 from dapp.protocol.view import Candidate, RoundView
 from dapp.protocol.work import (
@@ -100,27 +94,10 @@ def step(state: EdgeState, input: Input) -> tuple[EdgeState, tuple[Effect, ...]]
     return state, ()
 
 
-def _is_signed(state: EdgeState, handed: Handed) -> bool:
-    """Whether a message comes from whom it names: a forged one must not stand in the true one's place."""
-    message, facts = handed.message, state.facts
-    try:
-        signer = recover(message, facts.domain_of(message), handed.signature)
-        if isinstance(message, Enrolment):
-            ticket = Ticket(message.task_id, message.device)
-            admitted = recover(ticket, facts.learning_domain, handed.proof[0]) == facts.terms.cohort.admission
-            return signer == message.device and admitted
-    except (CryptoError, IndexError):
-        return False
-    if isinstance(message, UpdateCommit):
-        return signer == message.device
-    leaf = merkle.holder_leaf(message.holder, signer)
-    return message.holder < facts.terms.key.holders and merkle.verify(leaf, handed.proof, facts.terms.key.holders_root)
-
-
 def _take_in(state: EdgeState, handed: Handed) -> EdgeState:
     """A message of the current round waits to be relayed; those of earlier rounds wait no longer."""
     current = state.view.round
-    if current is None or handed in state.inbox or not _is_of(current, handed) or not _is_signed(state, handed):
+    if current is None or handed in state.inbox or not _is_of(current, handed) or not is_signed(state.facts, handed):
         return state
     return replace(state, inbox=(*(h for h in state.inbox if _is_of(current, h)), handed))
 
@@ -131,7 +108,7 @@ def _is_of(round_: RoundView, handed: Handed) -> bool:
 
 def _apply(state: EdgeState, handed: Handed) -> EdgeState:
     """A device that wants to take part waits to be enrolled; its latest word counts."""
-    if not _is_signed(state, handed):
+    if not is_signed(state.facts, handed):
         return state
     waiting = {_enrolment(h).device: h for h in (*state.applicants, handed)}
     return replace(state, applicants=tuple(h for device, h in waiting.items() if device not in state.view.enrolments))
@@ -199,13 +176,7 @@ def _relay_enrolments(state: EdgeState, now: int) -> Iterator[Effect]:
     ][:MAX_BATCH]
     if waiting and not state.view.ended:
         duty = ("relay enrolments", *sorted(_enrolment(handed).device.hex() for handed in waiting))
-        args = (state.facts.task_id, tuple(map(_signed_enrolment, waiting)))
-        yield Transact(duty, "learning", "enrol_by_sig", args)
-
-
-def _signed_enrolment(handed: Handed) -> SignedEnrolment:
-    m = _enrolment(handed)
-    return SignedEnrolment(m.device, m.weight, m.ownership, m.deadline, handed.proof[0], handed.signature)
+        yield Transact(duty, *batch_of(*waiting))
 
 
 def _relay_commits(state: EdgeState, terms: Terms, round_: RoundView, now: int) -> Iterator[Effect]:
@@ -224,17 +195,10 @@ def _relay_commits(state: EdgeState, terms: Terms, round_: RoundView, now: int) 
     complete = state.turn == 0 and not round_.expected & ~(round_.committed | mask)
     flush_at = round_.deadlines(terms).commit_end - _reserve(state, terms.windows.commit, 4)
     if waiting and (complete or len(waiting) >= MAX_BATCH or now >= flush_at):
-        batch = tuple(_signed_update(h) for h in list(waiting.values())[:MAX_BATCH])
-        args = (round_.task_id, round_.number, batch)
-        yield Transact(("relay commits", round_.number, mask), "learning", "commit_updates", args)
+        batch = list(waiting.values())[:MAX_BATCH]
+        yield Transact(("relay commits", round_.number, mask), *batch_of(*batch))
     else:
         yield Wake(at=flush_at)
-
-
-def _signed_update(handed: Handed) -> SignedUpdate:
-    m = handed.message
-    assert isinstance(m, UpdateCommit)
-    return SignedUpdate(m.device, Update(m.digest, m.size, m.root, m.compute_millis), m.deadline, handed.signature)
 
 
 def _relay_attestations(state: EdgeState, terms: Terms, round_: RoundView, now: int) -> Iterator[Effect]:
@@ -248,18 +212,10 @@ def _relay_attestations(state: EdgeState, terms: Terms, round_: RoundView, now: 
     complete = state.turn == 0 and len(waiting) + len(round_.attestations) >= terms.key.holders
     flush_at = round_.deadlines(terms).publish_end - _reserve(state, terms.windows.publish, 8)
     if waiting and (complete or now >= flush_at):
-        batch = tuple(_signed_attestation(state, h) for h in waiting.values())
         mask = sum(1 << holder for holder in waiting)
-        args = (round_.task_id, round_.number, batch)
-        yield Transact(("relay attestations", round_.number, mask), "mining", "attest_by_sig", args)
+        yield Transact(("relay attestations", round_.number, mask), *batch_of(*waiting.values()))
     else:
         yield Wake(at=flush_at)
-
-
-def _signed_attestation(state: EdgeState, handed: Handed) -> SignedAttestation:
-    m = handed.message
-    assert isinstance(m, Attestation)
-    return SignedAttestation(m.holder, m.mask, m.deadline, handed.proof, handed.signature)
 
 
 def _relay_shares(state: EdgeState, terms: Terms, round_: RoundView, now: int) -> Iterator[Effect]:
@@ -273,18 +229,10 @@ def _relay_shares(state: EdgeState, terms: Terms, round_: RoundView, now: int) -
     enough = state.turn == 0 and len(waiting) + len(round_.shares) > terms.key.threshold
     flush_at = round_.shares_end(terms) - _reserve(state, 3 * terms.windows.share, 4)
     if waiting and (enough or round_.openings or now >= flush_at):
-        batch = tuple(_signed_share(state, h) for h in waiting.values())
         mask = sum(1 << holder for holder in waiting)
-        args = (round_.task_id, round_.number, batch)
-        yield Transact(("relay shares", round_.number, mask), "mining", "post_shares_by_sig", args)
+        yield Transact(("relay shares", round_.number, mask), *batch_of(*waiting.values()))
     elif now < flush_at:
         yield Wake(at=flush_at)
-
-
-def _signed_share(state: EdgeState, handed: Handed) -> SignedShare:
-    m = handed.message
-    assert isinstance(m, ShareCommit)
-    return SignedShare(m.holder, m.digest, m.size, m.deadline, handed.proof, handed.signature)
 
 
 # The candidate
@@ -334,9 +282,12 @@ def _bond(terms: Terms, round_: RoundView) -> int:
 
 def _open_candidate(state: EdgeState, round_: RoundView) -> Iterator[Effect]:
     mine, made = _mine(state, round_), state.made.get(round_.number)
-    if mine is None or made is None or mine.state != CandidateState.SEALED:
+    if mine is None or mine.state != CandidateState.SEALED:
         return
     number = round_.number
+    if made is None:  # it was started anew since it sealed: the sum, and the salt, come out the same
+        yield Work(("add up", number), FormAggregate(state.facts, judged_sum(state.view, round_), state.me))
+        return
     aggregate = Aggregate(made.blob.digest, made.blob.size, made.root, made.nonce)
     yield Publish(("publish aggregate", number), made.blob)
     args = (state.facts.task_id, number, mine.slot, aggregate, _salt(state, number))

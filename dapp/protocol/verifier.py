@@ -77,19 +77,25 @@ def _due(state: VerifierState, now: int) -> Iterator[Effect]:
     status = panel.status(view.terms, now)
     if status not in (Status.COMMITTING, Status.REVEALING) or (seat := seat_of(panel, state.me)) is None:
         return
-    number, attempt = round_.number, panel.attempt
     _, commit_end, reveal_end = panel.deadlines(view.terms)
-    found = state.judged.get((number, attempt))
+    found = state.judged.get((round_.number, panel.attempt))
     if status == Status.COMMITTING:
         if found is None:
-            job = Examine.of(state.facts, view, round_, round_.opened_candidates, round_.openings)
-            yield Work(("judge", number, attempt), job)
+            yield _judge(state, round_, panel)
         elif seat not in panel.votes:
             yield _commit(state, round_, panel, seat, found)
         yield Wake(at=commit_end)
-    elif seat in panel.votes and found is not None and panel.votes[seat].ballot is None:
-        yield _reveal(state, round_, panel, seat, found)
+    elif seat in panel.votes and panel.votes[seat].ballot is None:
+        if found is None:  # it was started anew since it sealed: ballot, evidence and salt come out the same
+            yield _judge(state, round_, panel)
+        else:
+            yield _reveal(state, round_, panel, seat, found)
         yield Wake(at=reveal_end)
+
+
+def _judge(state: VerifierState, round_: RoundView, panel: Panel) -> Work:
+    job = Examine.of(state.facts, state.view, round_, round_.opened_candidates, round_.openings)
+    return Work(("judge", round_.number, panel.attempt), job)
 
 
 def _commit(state: VerifierState, round_: RoundView, panel: Panel, seat: int, found: Examination) -> Transact:

@@ -7,7 +7,7 @@ goes on listening, sends one batch of transactions at a time, and waits wherever
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Event as Stop
@@ -23,6 +23,7 @@ from dapp.protocol.effects import Done, Duty, Failed, Observed, Result, Tick, Wo
 from dapp.protocol.events import Event
 from dapp.runtime.node import Node
 from dapp.runtime.performing import Finished, Ran, submit
+from dapp.runtime.tasks import Tasks
 
 WORK_TRIES = 5
 """How often work is tried whose blobs were not to be had."""
@@ -30,9 +31,6 @@ SAID = (1, 8, 64)
 """Which tries of a transaction people hear of."""
 LONGEST_WAIT = 15.0
 """Seconds between two questions to a chain that does not answer, at most."""
-
-Newcomers = Callable[[Event], Iterable[Node[Any]]]
-"""The nodes to add because of an event: a task that somebody created."""
 
 
 @dataclass(slots=True)
@@ -62,7 +60,7 @@ class Daemon:
     """The nodes of a process, its chain and its executor.
 
     Args:
-        nodes: grow by what ``newcomers`` gives for an event; a newcomer is told all that was read before.
+        tasks: gives the nodes, one task after the other; each is told all that was read before it came.
         executor: runs the jobs; a serial one runs each in a thread of its own.
         threads: jobs at a time.
         poll: seconds between two looks at the head.
@@ -71,16 +69,16 @@ class Daemon:
         before: called in each turn before the nodes are, with the head; hands over what came in meanwhile.
     """
 
-    nodes: list[Node[Any]]
     client: Client
     contracts: Contracts
+    tasks: Tasks
     executor: Executor
     said: Callable[[str, str], None]
     threads: int = 1
     poll: float = 1.0
     beat: Callable[[], None] | None = None
-    newcomers: Newcomers = lambda _: ()
     before: Callable[[Block], None] = lambda _: None
+    nodes: list[Node[Any]] = field(default_factory=list)
     _history: list[Event] = field(default_factory=list)
     _sending: list[_Sending] = field(default_factory=list)
     _working: list[_Working] = field(default_factory=list)
@@ -101,6 +99,7 @@ class Daemon:
                     if not acted:
                         stop.wait(self.poll)
             finally:
+                self.tasks.close()
                 pool.shutdown(wait=False, cancel_futures=True)
 
     def _turn_or_wait(self, pool: ThreadPoolExecutor, stop: Stop) -> bool:
@@ -119,6 +118,11 @@ class Daemon:
             self._unanswered = 0
         return acted
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is being worked on, and nothing waits to be sent."""
+        return not self._working and not self._sending and not any(node.has_inputs for node in self.nodes)
+
     def turn(self, pool: ThreadPoolExecutor) -> bool:
         """One look at the chain and one turn of every node.
 
@@ -133,6 +137,10 @@ class Daemon:
             self.beat()
             head = self.client.head()
         self._read(head)
+        for newcomer in self.tasks.newcomers():
+            for event in self._history:
+                newcomer.give(Observed(event))
+            self.nodes.append(newcomer)
         finished = self._collect()
         self.before(head)
         if head.number != self._ticked or finished or any(node.has_inputs for node in self.nodes):
@@ -155,13 +163,10 @@ class Daemon:
         events = self.contracts.events(since, head.number)
         self._read_to = head.number
         for event in events:
+            self.tasks.observe(event)
             for node in self.nodes:
                 node.give(Observed(event))
-            for newcomer in self.newcomers(event):
-                for earlier in (*self._history, event):
-                    newcomer.give(Observed(earlier))
-                self.nodes.append(newcomer)
-            self._history.append(event)
+        self._history += events
 
     def _start(self, pool: ThreadPoolExecutor) -> None:
         for each in self._working:

@@ -276,7 +276,9 @@ def start_kubo(
         key.write_text(swarm_key or new_swarm_key())
         key.chmod(0o600)
     _configure_kubo(folder / "config", port, gateway_port, swarm_port)
-    process = _start("ipfs", [program, "--repo-dir", folder, "daemon"], folder, {"LIBP2P_FORCE_PNET": "1"})
+    process = _start(
+        "ipfs", [program, "--repo-dir", folder, "daemon"], folder, {"LIBP2P_FORCE_PNET": "1", "IPFS_TELEMETRY": "off"}
+    )
     _wait("ipfs", process, folder, lambda: _post(port, "/api/v0/id", b""))
     return Running(
         "ipfs", f"http://{HOST}:{port}", process.pid, folder, gateway=f"http://{HOST}:{gateway_port}", process=process
@@ -289,7 +291,7 @@ def new_swarm_key() -> str:
 
 
 def _configure_kubo(config: Path, port: int, gateway_port: int, swarm_port: int) -> None:
-    """Loopback only, nobody to ask but the own swarm, nothing fetched from the makers of kubo."""
+    """Loopback only, nobody to ask but the own swarm, nothing fetched from kubo's makers. As in ipfs/configure.sh."""
     settings: dict[str, Any] = json.loads(config.read_text())
     settings["Addresses"] |= {
         "API": f"/ip4/{HOST}/tcp/{port}",
@@ -297,8 +299,11 @@ def _configure_kubo(config: Path, port: int, gateway_port: int, swarm_port: int)
         "Swarm": [f"/ip4/{HOST}/tcp/{swarm_port}"],
     }
     settings["Bootstrap"] = []
-    settings.setdefault("Routing", {})["Type"] = "dht"
-    settings.setdefault("AutoConf", {})["Enabled"] = False
+    settings["Routing"] = {"Type": "dht"}
+    settings["AutoConf"] = {"Enabled": False}
+    settings["AutoTLS"] = {"Enabled": False}
+    settings["DNS"] = {"Resolvers": {}}
+    settings["Ipns"]["DelegatedPublishers"] = []
     config.write_text(json.dumps(settings, indent=2))
 
 
