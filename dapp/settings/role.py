@@ -73,10 +73,12 @@ class Edge:
     door: str = setting(
         "127.0.0.1:8700", "Where devices and holders hand in their messages and blobs; nothing: no door.", **_DOOR
     )
-    rate: float = setting(
-        20.0, "Requests a second that the door takes from one address, on average.", above=0, most=1_000_000
+    requests_per_minute: int = setting(
+        600, "Requests that the door takes from one address in a minute.", least=1, most=1_000_000
     )
-    burst: int = setting(200, "Requests that one address may make at once.", least=1, most=1_000_000)
+    bytes_per_minute: int = setting(
+        256 * 1024 * 1024, "Bytes of blobs that one address may send and fetch in a minute.", least=1024, most=2**40
+    )
     turn: int = setting(0, "This edge's place in the line of edges, from 0: who acts first.", least=0, most=255)
     wait_for: int = setting(
         0,
