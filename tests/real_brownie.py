@@ -67,6 +67,7 @@ class Brownie:
             stderr=subprocess.STDOUT,
             text=True,
             timeout=PATIENCE,
+            start_new_session=True,  # who asks for a password must not find this terminal
         )
         printed = _COLOURS.sub("", done.stdout)
         assert (done.returncode == 0) == ok, printed

@@ -6,10 +6,9 @@ import pytest
 from brownie import Escrow, Verification, accounts, web3
 from brownie.network.contract import ProjectContract
 
-from dapp.chain.client import Client
-from dapp.chain.contracts import Contracts
+from dapp.chain import Account, Client, Contracts
 from dapp.chain.deploy import Parameters, deploy
-from dapp.chain.keys import Account, checksummed
+from dapp.chain.keys import checksummed
 
 PARAMETERS = Parameters(activation_delay=60, cool_down=600)
 

@@ -11,9 +11,7 @@ from brownie import accounts, chain
 from brownie.network.contract import ProjectContract
 from conftest import PARAMETERS
 
-from dapp.chain.client import Client
-from dapp.chain.contracts import Contracts
-from dapp.chain.keys import Account
+from dapp.chain import Account, Client, Contracts
 from dapp.types import Address
 
 ARTIFACTS = Path(__file__).parents[2] / "dapp" / "chain" / "abi"

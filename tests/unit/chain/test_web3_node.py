@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
-import runpy
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +15,7 @@ from web3 import EthereumTesterProvider, Web3
 from web3.types import RPCEndpoint, RPCResponse
 
 from dapp.chain.client import NOBODY, Client
-from dapp.chain.contracts import Contracts, Deployment
-from dapp.chain.deploy import check_wiring, deploy
+from dapp.chain.deploy import deploy
 from dapp.chain.errors import ContractError
 from dapp.chain.facts import export_events, import_events
 from dapp.chain.keys import Account
@@ -104,15 +101,3 @@ def test_an_account_without_ether_is_told_so(client: Client) -> None:
 def test_a_transaction_that_was_never_sent_is_named(client: Client) -> None:
     with pytest.raises(ChainError, match="no transaction 0x"):
         client.node.mined(b"\x01" * 32)
-
-
-def test_the_deploy_script_prints_where_the_contracts_are(
-    client: Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(Web3, "HTTPProvider", lambda _: client.node._web3.provider)  # type: ignore[attr-defined]
-    monkeypatch.setenv("DEPLOYER_KEY", Account.from_seed(SEED, 0).private_key.hex())
-    monkeypatch.setenv("DEPLOY_PARAMETERS", '{"seed_delay": 132}')
-    runpy.run_path(str(ROOT / "scripts" / "deploy.py"))["main"]()
-    contracts = Contracts(client, Deployment.from_json(json.loads(capsys.readouterr().out)))
-    check_wiring(contracts)
-    assert contracts.seed.immutable("DELAY_BLOCKS") == 132
