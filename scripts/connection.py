@@ -98,7 +98,7 @@ def find_contracts(client: Client, account: Account) -> Contracts:
         return put_contracts(client, account, Parameters())
 
 
-def run(main: Callable[[], None]) -> None:
+def run(main: Callable[[], object]) -> None:
     """Runs a script as plain Python does: a failure is two sentences on the standard error."""
     try:
         main()

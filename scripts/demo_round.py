@@ -3,8 +3,8 @@
     brownie run demo_round [--network geth-dev]     in brownie, on the connected chain
     python scripts/demo_round.py [--chain URL] [--key FILE]
 
-It is `cairn demo` with five devices and one round. ``CAIRN_…`` in the environment changes any other setting, ``$RUNS`` where
-the run's folder is made, which `cairn verify` audits. Whoever needs ether gets it from the key that was named,
+It is `cairn demo` with five devices and one round. ``CAIRN_…`` in the environment changes any other setting, ``$RUNS``
+where the run's folder is made, which `cairn verify` audits. Whoever needs ether gets it from the key that was named,
 else from the development chain's own rich account. Which chain, which key: scripts/connection.py.
 """
 
