@@ -84,14 +84,39 @@ def _encoded(name: str, value: Any) -> bytes:
 
 
 def octets(value: Any) -> bytes:
-    """Bytes, however a node or a library spells them."""
+    """Bytes, however a node or a library spells them.
+
+    Raises:
+        ChainError: none.
+    """
+    if isinstance(value, bytes):
+        return bytes(value)
     if isinstance(value, int):  # eth-tester's logs bloom
         return value.to_bytes((value.bit_length() + 7) // 8, "big")
-    return bytes.fromhex(value.removeprefix("0x")) if isinstance(value, str) else bytes(value)
+    try:
+        return bytes.fromhex(value.removeprefix("0x"))
+    except (AttributeError, ValueError):
+        raise _nonsense(value, "bytes") from None
 
 
 def quantity(value: Any) -> int:
-    """A number, however a node or a library spells it."""
+    """A number, however a node or a library spells it.
+
+    Raises:
+        ChainError: none.
+    """
+    if isinstance(value, int):
+        return value
     if isinstance(value, bytes):
         return int.from_bytes(value, "big")
-    return int(value, 16) if isinstance(value, str) else int(value)
+    try:
+        return int(value, 16)
+    except (TypeError, ValueError):
+        raise _nonsense(value, "a number") from None
+
+
+def _nonsense(value: Any, wanted: str) -> ChainError:
+    return ChainError(
+        f"a node answered {str(value)[:80]!r} where {wanted} was asked for",
+        help="Ask another node: this one is broken.",
+    )

@@ -43,7 +43,9 @@ class Said(Exception):  # noqa: N818
         """From the ``error`` of an answer, which some nodes give as a string."""
         if not isinstance(error, Mapping):
             return cls(0, str(error)[:WORDS])
-        return cls(int(error.get("code") or 0), str(error.get("message", ""))[:WORDS], _data(error.get("data")))
+        code = error.get("code")
+        message = str(error.get("message") or "")[:WORDS]
+        return cls(code if isinstance(code, int) else 0, message, _data(error.get("data")))
 
     def __str__(self) -> str:
         return self.message or f"error {self.code}"
@@ -103,5 +105,5 @@ def _data(data: Any) -> bytes:
         data = data.get("result") or data.get("data")
     try:
         return octets(data) if isinstance(data, str) else b""
-    except ValueError:
+    except ChainError:
         return b""
