@@ -22,6 +22,8 @@ from dapp.cli.bench import bench
 from dapp.cli.deploy import deploy
 from dapp.cli.keys import keys
 from dapp.cli.new import new
+from dapp.cli.nodes import down, up
+from dapp.cli.roles import device, edge, holder, verifier
 from dapp.cli.run import demo, run
 from dapp.cli.task import task
 from dapp.errors import CairnError, ExitCode, StoreFull
@@ -63,7 +65,7 @@ def cairn() -> None:
     """Federated learning that nobody has to be trusted with: encrypted updates, true IPFS names, Ethereum contracts."""
 
 
-for command in (demo, new, run, verify, inspect, bench, keys, deploy, task):
+for command in (demo, new, run, verify, inspect, bench, keys, deploy, task, device, holder, edge, verifier, up, down):
     cairn.add_command(command)
 
 

@@ -79,6 +79,9 @@ class Edge:
     bytes_per_minute: int = setting(
         256 * 1024 * 1024, "Bytes of blobs that one address may send and fetch in a minute.", least=1024, most=2**40
     )
+    max_blob_bytes: int = setting(
+        64 * 1024 * 1024, "Largest blob that passes the door, in bytes.", least=1024, most=2**32 - 1
+    )
     turn: int = setting(0, "This edge's place in the line of edges, from 0: who acts first.", least=0, most=255)
     wait_for: int = setting(
         0,
@@ -205,15 +208,17 @@ def load_role(role: Role, path: Path | None, environment: Mapping[str, str], ove
             or something that the role needs and nobody set; the message says where.
     """
     settings, where = SCHEMA.read(path, environment, overrides)
-    _check(role, settings, where, "the settings" if path is None else str(path))
+    source = "the settings" if path is None else str(path)
+    _check_sense(settings, where, source)
+    if role is not None:
+        _check_needs(role, settings, source)
     return settings
 
 
-def _check(role: Role, s: RoleSettings, where: Mapping[str, str], source: str) -> None:
-    def demand(holds: bool, sentence: str, help: str, *keys: str) -> None:
+def _check_needs(role: Role, s: RoleSettings, source: str) -> None:
+    def demand(holds: bool, sentence: str, help: str) -> None:
         if not holds:
-            known = dict.fromkeys(where[key] for key in keys if key in where)
-            raise SettingsError(f"{', '.join(known) or source}: {sentence}", help=help)
+            raise SettingsError(f"{source}: {sentence}", help=help)
 
     demand(s.chain is not None, f"a {role} needs a chain", 'Set chain = "http://127.0.0.1:8545", or your node\'s.')
     demand(s.contracts is not None, f"a {role} needs contracts", "Set contracts to the file that `cairn deploy` wrote.")
@@ -225,6 +230,14 @@ def _check(role: Role, s: RoleSettings, where: Mapping[str, str], source: str) -
         + (", or device.doors to the doors of edges." if role == "device" else "."),
     )
     demand(role != "holder" or bool(s.device.share), "a holder needs device.share", "`cairn task create` deals shares.")
+
+
+def _check_sense(s: RoleSettings, where: Mapping[str, str], source: str) -> None:
+    def demand(holds: bool, sentence: str, help: str, *keys: str) -> None:
+        if not holds:
+            known = dict.fromkeys(where[key] for key in keys if key in where)
+            raise SettingsError(f"{', '.join(known) or source}: {sentence}", help=help)
+
     demand(
         not (s.finalized and s.confirmations),
         "finalized and confirmations contradict each other",

@@ -1,0 +1,183 @@
+"""``cairn device``, ``cairn holder``, ``cairn edge`` and ``cairn verifier``: each role as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dapp.cli.network import FILE, connect, contracts_at, unlock
+
+if TYPE_CHECKING:
+    from dapp.chain.keys import Account
+    from dapp.runtime.service import Service
+    from dapp.settings import Role, RoleSettings
+    from dapp.storage import BlobStore
+
+
+class RoleCommand(click.Command):
+    """A command whose help lists every key that its role's file can have."""
+
+    def __init__(self, *args: Any, role: Role, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.role = role
+
+    def format_epilog(self, _: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the keys below the options."""
+        from dapp.settings import describe_role
+
+        with formatter.section(f"Keys of {self.role}.toml, and for -c key=value"):
+            for line in describe_role(self.role).splitlines():
+                formatter.write(f"{'':{formatter.current_indent}}{line}".rstrip() + "\n")
+
+
+def role_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The settings file of a role, and changes to it."""
+    change = click.option(
+        "-c",
+        "changes",
+        metavar="KEY=VALUE",
+        multiple=True,
+        help="Set a key listed below; can be given again.",
+    )
+    return click.argument("file", metavar="FILE", type=FILE)(change(command))
+
+
+@click.group()
+def device() -> None:
+    """A device: learns from its own data, encrypts, and checks every result itself."""
+
+
+@device.command("run", cls=RoleCommand, role="device")
+@role_options
+def run_device(file: Path, changes: tuple[str, ...]) -> None:
+    """Take part in a task as FILE says, and hold a key share if it names one, until the task is over."""
+    with _serving("device", file, changes) as service:
+        from dapp.device.service import serve
+
+        serve(service, device=True)
+
+
+@click.group()
+def holder() -> None:
+    """A key holder alone, where no device holds its share."""
+
+
+@holder.command("run", cls=RoleCommand, role="holder")
+@role_options
+def run_holder(file: Path, changes: tuple[str, ...]) -> None:
+    """Attest updates and share the decryption of their sums, until the task is over."""
+    with _serving("holder", file, changes) as service:
+        from dapp.device.service import serve
+
+        serve(service, device=False)
+
+
+@click.group()
+def edge() -> None:
+    """An edge: relays, adds up what it cannot read, opens the sum, does the chores."""
+
+
+@edge.command("run", cls=RoleCommand, role="edge")
+@role_options
+def run_edge(file: Path, changes: tuple[str, ...]) -> None:
+    """Serve every task, or the one that FILE names, with a door for devices."""
+    with _serving("edge", file, changes) as service:
+        from dapp.edge.service import serve
+
+        serve(service, heart=_heart(service.settings))
+
+
+@edge.command("watch", cls=RoleCommand, role="edge")
+@role_options
+def watch_edge(file: Path, changes: tuple[str, ...]) -> None:
+    """Only recompute the sums of others, and prove a wrong one wrong on chain for half of its bond."""
+    with _serving("edge", file, changes) as service:
+        from dapp.edge.service import serve
+
+        serve(service, only_watch=True)
+
+
+@click.group()
+def verifier() -> None:
+    """A verifier: staked, drawn by lot, votes on what it recomputed."""
+
+
+@verifier.command("run", cls=RoleCommand, role="verifier")
+@role_options
+def run_verifier(file: Path, changes: tuple[str, ...]) -> None:
+    """Vote wherever the lot falls on this key."""
+    with _serving("verifier", file, changes) as service:
+        from dapp.verifier.service import serve
+
+        serve(service)
+
+
+@contextmanager
+def _serving(role: Role, file: Path, changes: tuple[str, ...]) -> Iterator[Service]:
+    """What a role's process begins with, each part checked: settings, chain, contracts, key, store."""
+    from dapp.settings import load_role
+
+    settings = load_role(role, file, os.environ, changes)
+    assert settings.chain is not None
+    assert settings.contracts is not None
+    assert settings.keystore is not None
+    _say("chain", f"connects to {settings.chain}")
+    from dapp.chain import keystore
+    from dapp.chain.network import Network
+    from dapp.runtime.service import Service, stopped_by_signals
+    from dapp.types import Wei
+
+    network = Network(
+        chain_id=settings.chain_id,
+        confirmations=settings.confirmations,
+        finalized=settings.finalized,
+        max_fee=Wei(settings.max_fee_wei),
+    )
+    client = connect(settings.chain, network)
+    contracts = contracts_at(client, Path(settings.contracts))
+    key = Path(settings.keystore)
+    account = unlock(key, Path(settings.password_file) if settings.password_file else None)
+    with keystore.hold(key.parent, account.address, client.chain_id):
+        from dapp.chain.keys import checksummed
+
+        ether = client.balance(account.address) / 10**18
+        _say(
+            settings.name,
+            f"is {checksummed(account.address)} on chain {client.chain_id}, has {ether:g} ether",
+        )
+        yield Service(
+            settings=settings,
+            client=client,
+            contracts=contracts,
+            account=account,
+            store=_store(settings),
+            folder=file.parent.resolve(),
+            said=_say,
+            stop=stopped_by_signals(),
+        )
+
+
+def _store(settings: RoleSettings) -> BlobStore:
+    if settings.stores:
+        from dapp.storage import open_store
+
+        return open_store(*settings.stores)
+    from dapp.relay.client import DoorStore
+
+    return DoorStore(settings.doors)
+
+
+def _heart(settings: RoleSettings) -> Account | None:
+    if settings.edge.heartbeat is None:
+        return None
+    return unlock(Path(settings.edge.heartbeat), Path(settings.password_file) if settings.password_file else None)
+
+
+def _say(who: str, what: str) -> None:
+    click.echo(f"{time.strftime('%H:%M:%S')}  {who}: {what}")

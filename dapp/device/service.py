@@ -1,0 +1,148 @@
+"""A device's own process, a key holder's, or both in one: trains, commits, attests and shares from its own folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from dapp.chain.keys import checksummed
+from dapp.chain.node import Block
+from dapp.compute import Serial
+from dapp.device.daemon import device_node, holder_node
+from dapp.device.share_file import ShareFile
+from dapp.device.training import Split, Training, parts
+from dapp.errors import KeyFileError, Rejected, SettingsError
+from dapp.learning import strategy
+from dapp.protocol.blobs import BlobRef
+from dapp.protocol.device import Application, DeviceState
+from dapp.protocol.events import TaskCreated
+from dapp.protocol.machine import Facts
+from dapp.relay.client import DoorClient
+from dapp.relay.courier import Courier
+from dapp.relay.wire import Place
+from dapp.runtime.daemon import Daemon
+from dapp.runtime.node import Node
+from dapp.runtime.service import Service
+from dapp.runtime.tasks import facts_of
+from dapp.storage import MeteredStore
+from dapp.types import Wei
+
+MODEL = "model.safetensors"
+POSTING = Wei(10**15)
+"""Ether with which a device can post its own messages where no door does, in wei: about three of them at 2 gwei."""
+PARTS = 8
+"""An edge has an eighth of the shortest window to bring a message to the chain, before the next door is tried."""
+
+
+def serve(service: Service, *, device: bool) -> None:
+    """Runs a device, with the key share that its settings name, or a holder alone, until its task is over.
+
+    Raises:
+        CairnError: it cannot take part; says why.
+    """
+    couriers: list[Courier] = []
+    written: dict[str, BlobRef] = {}
+
+    def join(created: TaskCreated) -> list[Node[Any]]:
+        facts = facts_of(service.contracts, service.store, created)
+        courier = _courier(service, facts)
+        nodes = _nodes(service, facts, courier, device)
+        couriers.append(courier)
+        return nodes
+
+    def before(daemon: Daemon, head: Block) -> None:
+        for node in daemon.nodes:
+            for courier in couriers:
+                courier.remind(node.state.view, head.timestamp)
+            if isinstance(node.state, DeviceState) and node.state.taken_up >= 0:
+                _write(node, service.folder / MODEL, written, service.said)
+
+    try:
+        service.run(join, Serial(), many=False, before=before, done=lambda node: _done(node, couriers))
+    finally:
+        for courier in couriers:
+            courier.close()
+
+
+def _done(node: Node[Any], couriers: list[Courier]) -> bool:
+    return bool(node.state.view.ended) and not any(courier.pending for courier in couriers)
+
+
+def _courier(service: Service, facts: Facts) -> Courier:
+    """The way to the chain: the doors that the settings name, and the own account where it has ether."""
+    place = Place.of(facts)
+    doors = [DoorClient(url, place) for url in service.settings.doors]
+    own = service.post if service.client.balance(service.account.address) >= POSTING else None
+    if not doors and own is None:
+        raise SettingsError(
+            f"nobody brings to the chain what {checksummed(service.account.address)} signs: "
+            "there is no door, and no ether",
+            help="Set device.doors to the doors of edges, or send this address some ether.",
+        )
+    for door in doors:
+        try:
+            terms = door.check_terms(facts.task_id)
+        except Rejected as error:
+            service.said("doors", f"{error}")
+        else:
+            edge = checksummed(terms.edge)
+            service.said("doors", f"{door.url} is edge {edge}'s, takes blobs of {terms.max_blob_bytes:,} bytes")
+    windows = facts.terms.windows
+    patience = max(2, min(windows.commit, windows.publish, windows.share) // PARTS)
+    return Courier(doors, patience=patience, own=own, told=partial(service.said, service.settings.name))
+
+
+def _nodes(service: Service, facts: Facts, courier: Courier, device: bool) -> list[Node[Any]]:
+    settings, store = service.settings, MeteredStore(service.store)
+    common = service.account, service.client, service.contracts, store, (courier,)
+    nodes: list[Node[Any]] = []
+    if device:
+        training, samples = _training(service, facts)
+        weight = settings.device.weight or min(samples, facts.terms.cohort.weight_cap)
+        ownership = sha256(b"data of " + service.account.address).digest()
+        application = None if settings.ticket is None else Application(weight, ownership, settings.ticket)
+        nodes.append(device_node(settings.name, facts, training, *common, application))
+        service.said(settings.name, f"has {samples:,} samples, weighs {weight:,}")
+    if settings.device.share:
+        file = ShareFile.read(Path(settings.device.share))
+        file.check(facts.chain_id, facts.task_id, facts.terms.key.holders_root, service.account.address)
+        name = f"{settings.name}'s share" if device else settings.name
+        nodes.append(holder_node(name, facts, file.index, file.share, file.branch, *common))
+        service.said(name, f"holds share {file.index} of {facts.key.holders}, {facts.key.threshold} open a sum")
+    elif not device:
+        raise KeyFileError("a holder has no share", help="Set device.share to the file that it was dealt.")
+    return nodes
+
+
+def _training(service: Service, facts: Facts) -> tuple[Training, int]:
+    """What the device learns from, by the task's rule, and how many samples that is."""
+    own, learning = service.settings.device, facts.terms.learning
+    rule = strategy.parse(
+        service.store.get(learning.strategy_digest, learning.strategy_size, cap=facts.terms.cohort.max_update_bytes)
+    )
+    split = Split(
+        model=own.model,
+        data=own.data,
+        folder=str(service.folder),
+        partition=own.partition,
+        options=tuple(own.partition_options.given().items()),
+        devices=own.parts,
+        samples_per_device=own.samples,
+        seed=own.seed,
+    )
+    return Training(facts, rule, split, own.part), len(parts(split)[own.part])
+
+
+def _write(node: Node[Any], path: Path, written: dict[str, BlobRef], said: Callable[[str, str], None]) -> None:
+    """Keeps the model that the device took up last where its user finds it."""
+    model = node.state.model
+    if written.get(node.name) == model:
+        return
+    data = node.fetch((model,))[model]
+    if data is not None:
+        path.write_bytes(data)
+        written[node.name] = model
+        said(node.name, f"took up the model of round {node.state.taken_up}: {path}")
