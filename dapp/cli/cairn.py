@@ -20,6 +20,7 @@ from dapp import __version__
 from dapp.cli.audit import inspect, verify
 from dapp.cli.bench import bench
 from dapp.cli.deploy import deploy
+from dapp.cli.doctor import doctor
 from dapp.cli.keys import keys
 from dapp.cli.new import new
 from dapp.cli.nodes import down, up
@@ -65,7 +66,24 @@ def cairn() -> None:
     """Federated learning that nobody has to be trusted with: encrypted updates, true IPFS names, Ethereum contracts."""
 
 
-for command in (demo, new, run, verify, inspect, bench, keys, deploy, task, device, holder, edge, verifier, up, down):
+for command in (
+    demo,
+    new,
+    run,
+    verify,
+    inspect,
+    bench,
+    keys,
+    deploy,
+    task,
+    doctor,
+    device,
+    holder,
+    edge,
+    verifier,
+    up,
+    down,
+):
     cairn.add_command(command)
 
 

@@ -299,6 +299,7 @@ def _configure_kubo(config: Path, port: int, gateway_port: int, swarm_port: int)
         "Swarm": [f"/ip4/{HOST}/tcp/{swarm_port}"],
     }
     settings["Bootstrap"] = []
+    settings["Swarm"]["Transports"]["Network"]["Websocket"] = False  # a private swarm speaks plain TCP only
     settings["Routing"] = {"Type": "dht"}
     settings["AutoConf"] = {"Enabled": False}
     settings["AutoTLS"] = {"Enabled": False}
