@@ -132,8 +132,10 @@ def contracts_at(client: Client, path: Path) -> Contracts:
 
     Raises:
         SettingsError: the file cannot be used.
-        ChainError: the client is of another chain, or there are other contracts or none.
+        ChainError: the client is of another chain.
+        Fatal: there are other contracts at these addresses, or none, or they do not know one another.
     """
+    from dapp.chain.code import check_code
     from dapp.chain.contracts import Contracts
     from dapp.chain.deploy import check_wiring
 
@@ -144,6 +146,7 @@ def contracts_at(client: Client, path: Path) -> Contracts:
             help="Name an address of that chain, or the file of a deployment on this one.",
         )
     contracts = Contracts(client, deployment)
+    check_code(client, contracts)
     check_wiring(contracts)
     return contracts
 

@@ -195,10 +195,13 @@ _OWN: dict[Role, dict[str, Value]] = {
 }
 
 
-def load_role(role: Role, path: Path | None, environment: Mapping[str, str], overrides: Sequence[str]) -> RoleSettings:
+def load_role(
+    role: Role | None, path: Path | None, environment: Mapping[str, str], overrides: Sequence[str]
+) -> RoleSettings:
     """A role's settings from its file, the environment and flags, in which a later source wins.
 
     Args:
+        role: what it needs must be set; for None nothing needs to be.
         path: its file; paths in it become absolute or relative to the current folder.
         environment: as `os.environ`; only names that begin with ``CAIRN_ROLE_`` are read.
         overrides: ``key=value`` with a full key (``edge.door``) or one that only one section has (``door``).
