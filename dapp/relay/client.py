@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import aiohttp
 
 from dapp.crypto import cid
-from dapp.errors import BlobError, BlobUnavailable, CairnError
+from dapp.errors import BlobError, BlobUnavailable, CairnError, StoreUnavailable
 from dapp.protocol.blobs import BlobRef
 from dapp.protocol.effects import Handed
 from dapp.relay.errors import DoorRefused, DoorUnavailable
@@ -114,6 +114,7 @@ class DoorStore:
 
         Raises:
             BlobUnavailable: no door took it; what each says is in the message.
+            StoreUnavailable: none took it, but one may do so later, which did not answer.
         """
         blob = Blob(cid.digest(data), len(data))
         reasons: dict[str, str] = {}
@@ -127,7 +128,7 @@ class DoorStore:
             waiting = tuple(url for url, error in errors.items() if isinstance(error, DoorUnavailable))
             if not waiting:
                 break
-        raise BlobUnavailable(
+        raise (StoreUnavailable if waiting else BlobUnavailable)(
             f"no door took blob {blob.cid} of {blob.size:,} bytes: {_listed(reasons)}",
             help="Where nobody named the blob yet, its name must be handed in or on chain first; else add a door.",
         )
@@ -138,6 +139,7 @@ class DoorStore:
         Raises:
             BlobError: `size` is over `cap`; nobody is asked.
             BlobUnavailable: no door gives it; what each says is in the message.
+            StoreUnavailable: none gives it, but one may have it, which did not answer.
         """
         check_request(size, cap)
         blob = Blob(digest, size)
@@ -158,19 +160,29 @@ class DoorStore:
                     return data
             if not waiting:
                 break
-        raise BlobUnavailable(
+        raise (StoreUnavailable if waiting else BlobUnavailable)(
             f"no door gives blob {blob.cid}: {_listed(reasons)}",
             help="Ask its owner to publish it, or add the door of another edge.",
         )
 
     def has(self, digest: Digest, size: int) -> bool:
-        """Whether a door says that it has the blob."""
+        """Whether a door says that it has the blob.
+
+        Raises:
+            StoreUnavailable: no door answers.
+        """
+        silent: dict[str, str] = {}
         for url in self._urls:
             try:
                 asyncio.run(_ask(url, "HEAD", _path(Blob(digest, size)), seconds=self._seconds))
-            except CairnError:
+            except DoorUnavailable as error:
+                silent[url] = str(error)
+            except DoorRefused:
                 continue
-            return True
+            else:
+                return True
+        if len(silent) == len(self._urls):
+            raise StoreUnavailable(f"no door answers: {_listed(silent)}", help="Check the addresses of the doors.")
         return False
 
     def pin(self, digest: Digest, size: int) -> None:

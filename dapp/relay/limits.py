@@ -42,11 +42,12 @@ class Bucket:
     """Refills evenly, holds at most ``capacity``; what is taken must be in it.
 
     Args:
+        per_minute: how much flows in; at least 1.
         now: tells seconds, of any origin.
     """
 
     def __init__(self, per_minute: float, capacity: float, now: Callable[[], float] = time.monotonic) -> None:
-        self._rate, self._capacity, self._now = per_minute / 60, capacity, now
+        self._rate, self._capacity, self._now = max(per_minute, 1) / 60, capacity, now
         self._level, self._since = capacity, now()
 
     def take(self, amount: float) -> float:

@@ -328,7 +328,7 @@ class DoorServer:
             request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         async with asyncio.timeout(seconds_for(length, self._limits.answer_seconds)):
             try:
-                return await request.content.readexactly(length)
+                return await request.content.readexactly(length) if length else b""
             except (asyncio.IncompleteReadError, web.RequestPayloadError) as error:
                 raise _RefusalError(400, f"the {length:,} bytes that were announced did not arrive whole") from error
 
