@@ -96,7 +96,7 @@ def main() -> NoReturn:
 
 def _run() -> ExitCode | int:
     try:
-        cairn.main(prog_name="cairn", standalone_mode=False)
+        ended = cairn.main(prog_name="cairn", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -114,7 +114,7 @@ def _run() -> ExitCode | int:
         )
     except Exception as error:
         return _save(error)
-    return ExitCode.OK
+    return ended if isinstance(ended, int) else ExitCode.OK  # of a command that ended by an exit code of its own
 
 
 def _tell(error: CairnError) -> ExitCode:

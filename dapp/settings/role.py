@@ -117,7 +117,7 @@ class RoleSettings:
     )
     store: str | None = setting(
         None,
-        "RPC addresses of IPFS nodes (kubo), or a folder. If unset: a device hands its blobs in at a door.",
+        "RPC addresses of IPFS nodes (kubo), or a folder. If unset: a device uses the doors of edges.",
         shape="http:// addresses or folders, separated by commas",
         places=True,
     )
@@ -226,11 +226,12 @@ def _check_needs(role: Role, s: RoleSettings, source: str) -> None:
     demand(s.chain is not None, f"a {role} needs a chain", 'Set chain = "http://127.0.0.1:8545", or your node\'s.')
     demand(s.contracts is not None, f"a {role} needs contracts", "Set contracts to the file that `cairn deploy` wrote.")
     demand(s.keystore is not None, f"a {role} needs a keystore", "`cairn keys new` makes one; set keystore to it.")
+    outside = role in ("device", "holder")
     demand(
-        bool(s.store) or (role == "device" and bool(s.device.doors)),
-        f"a {role} needs a store{' or doors' if role == 'device' else ''}",
+        bool(s.store) or (outside and bool(s.device.doors)),
+        f"a {role} needs a store{' or doors' if outside else ''}",
         'Set store = "http://127.0.0.1:5001", or a folder'
-        + (", or device.doors to the doors of edges." if role == "device" else "."),
+        + (", or device.doors to the doors of edges." if outside else "."),
     )
     demand(role != "holder" or bool(s.device.share), "a holder needs device.share", "`cairn task create` deals shares.")
 

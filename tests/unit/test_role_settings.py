@@ -72,9 +72,11 @@ class TestRefusals:
         error = refusal(role, *(each for each in NEEDED if not each.startswith(f"{missing}=")))
         assert f"{role} needs {'a ' if missing in ('chain', 'keystore', 'store') else ''}{missing}" in str(error)
 
-    def test_a_device_with_doors_needs_no_store(self) -> None:
-        given = [each for each in NEEDED if not each.startswith("store=")]
-        assert load_role("device", None, {}, [*given, "doors=http://c:3"]).stores == ()
+    def test_with_doors_a_device_and_a_holder_need_no_store_but_others_do(self) -> None:
+        given = [*(each for each in NEEDED if not each.startswith("store=")), "doors=http://c:3"]
+        assert load_role("device", None, {}, given).stores == ()
+        assert load_role("holder", None, {}, given).stores == ()
+        assert "a verifier needs a store" in str(refusal("verifier", *given))
 
     def test_a_holder_needs_its_share(self) -> None:
         assert "a holder needs device.share" in str(refusal("holder", *NEEDED[:-1]))
