@@ -10,7 +10,6 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -22,7 +21,7 @@ from report.sample import sample_report
 import dapp
 from dapp.audit import Audit
 from dapp.cli.bench import flat
-from dapp.cli.cairn import MEANING, main
+from dapp.cli.cairn import MEANING
 from dapp.cli.new import project
 from dapp.cli.run import departures, unused
 from dapp.device.project import data_sets, template
@@ -32,22 +31,7 @@ from dapp.report.progress import Finished, Listener, RoundDone
 from dapp.report.schema import Report
 from dapp.settings import load
 
-Run = Callable[..., SimpleNamespace]
-
-
-@pytest.fixture
-def cairn(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    """Runs a command line in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> SimpleNamespace:
-        monkeypatch.setattr(sys, "argv", ["cairn", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capsys.readouterr()
-        return SimpleNamespace(code=ended.value.code, out=out, err=err)
-
-    return run
+from .conftest import Run
 
 
 def stand_in(monkeypatch: pytest.MonkeyPatch, name: str, **members: Any) -> None:
@@ -63,7 +47,14 @@ def simulated(monkeypatch: pytest.MonkeyPatch) -> list[SimpleNamespace]:
     asked: list[SimpleNamespace] = []
 
     def run(
-        settings: Any, folder: Path, listener: Listener, scenario: Any, *, project: Path | None, began: float
+        settings: Any,
+        folder: Path,
+        listener: Listener,
+        scenario: Any,
+        *,
+        project: Path | None,
+        place: Any,
+        began: float,
     ) -> Report:
         asked.append(SimpleNamespace(settings=settings, folder=folder, scenario=scenario, project=project))
         report = sample_report()
@@ -74,7 +65,7 @@ def simulated(monkeypatch: pytest.MonkeyPatch) -> list[SimpleNamespace]:
         listener.on(Finished(report))
         return report
 
-    stand_in(monkeypatch, "simulation", run=run, Scenario=SimpleNamespace)
+    stand_in(monkeypatch, "simulation", run=run, Scenario=SimpleNamespace, embedded=object())
     return asked
 
 
@@ -87,7 +78,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException, *, after: boo
             (folder / "report.json").write_text("{}")
         raise error
 
-    stand_in(monkeypatch, "simulation", run=run, Scenario=SimpleNamespace)
+    stand_in(monkeypatch, "simulation", run=run, Scenario=SimpleNamespace, embedded=object())
 
 
 # --- the command itself
@@ -95,7 +86,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException, *, after: boo
 
 def test_help_names_every_command_and_every_exit_code(cairn: Run) -> None:
     help = cairn("--help").out
-    for command in ("demo", "new", "run", "verify", "inspect", "bench"):
+    for command in ("demo", "new", "run", "verify", "inspect", "bench", "keys", "deploy", "task", "doctor"):
         assert re.search(rf"^  {command}\b", help, re.MULTILINE)
     for code in ExitCode:
         assert re.search(rf"^  {int(code)} +{re.escape(MEANING[code])}$", help, re.MULTILINE)
