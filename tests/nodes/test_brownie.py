@@ -168,6 +168,19 @@ def test_a_device_enrols_with_its_ticket_and_the_account_of_brownie_that_is_name
     assert contracts.learning.enrolment_of(task, device.address) == (enrolled["index"] + 1, 600) == (1, 600)
 
 
+def test_a_network_that_is_added_by_its_address_is_paid_for_by_the_account_that_is_named(
+    beside_geth: Brownie, geth: Running, tmp_path: Path
+) -> None:
+    client, deployer = Client(Web3Node.connect([geth.url])), Account(secrets.token_bytes(32))
+    fund(client, [deployer.address], Wei(ETHER))
+    keystore = EthAccount.encrypt(deployer.private_key, "secret", iterations=2)
+    (beside_geth.home / ".brownie" / "accounts" / "deployer.json").write_text(json.dumps(keystore))
+    beside_geth.run("networks", "add", "Ethereum", "far", f"host={geth.url}", f"chainid={geth.chain_id}")
+    named = {"ACCOUNT": "deployer", "CAIRN_PASSWORD": "secret", "CONTRACTS": str(tmp_path / "contracts.json")}
+    told(beside_geth.run("run", "deploy", "--network", "far", **named))
+    assert 0 < client.balance(deployer.address) < ETHER
+
+
 def terms(admission: Account) -> Terms:
     """Those of the smallest task, of whose strategy, model and key only the names matter here."""
     chosen = settings.load(None, {}, ["rounds=1"])
