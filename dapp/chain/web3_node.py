@@ -370,7 +370,7 @@ class Web3Node:
                 for offer in list(offers.values()):
                     if resign is not None and block - offer.block >= self.network.reprice_after:
                         self._reprice(offer, block, resign)
-                    elif time.monotonic() - offer.offered > RESEND_AFTER and self._taken(offer):
+                    if time.monotonic() - offer.offered > RESEND_AFTER and self._taken(offer):
                         del offers[offer.index]
                         outcomes[offer.index] = WrongNonce("another transaction with this key came before")
             except Unreachable as error:
@@ -401,30 +401,31 @@ class Web3Node:
         return quantity(number)
 
     def _reprice(self, offer: _Offer, block: int, resign: Resign) -> None:
-        offer.block, offer.offered = block, time.monotonic()
-        last = SignedTransaction.from_raw(offer.raws[-1]).transaction
-        most = self.network.max_fee
+        """Offers the same for an eighth more, or for what the chain asks now; never for more than the cap."""
+        offer.block = block
+        last, most = SignedTransaction.from_raw(offer.raws[-1]).transaction, self.network.max_fee
+        least = Wei(_raised(last.max_fee))
         try:
-            tip, cap = self.fees()
-        except FeesTooHigh:
-            tip, cap = Wei(0), Wei(most + 1)
-        tip, cap = Wei(max(tip, _raised(last.max_priority_fee))), Wei(max(cap, _raised(last.max_fee)))
-        if cap > most and _raised(last.max_fee) <= most:
-            cap = most
-        if cap > most:
-            if not offer.capped:
-                log.warning(
-                    "a transaction of 0x%s is not mined, and to offer more than %s gwei per gas is over the cap of %s",
-                    SignedTransaction.from_raw(offer.raws[-1]).sender.hex(),
-                    _gwei(last.max_fee),
-                    _gwei(most),
-                )
-            offer.capped = True
+            tip, asked = self.fees()
+        except FeesTooHigh as error:
+            self._alarm(offer, str(error))
+            tip, asked = Wei(0), most
+        if least > most:
+            self._alarm(offer, f"{_gwei(last.max_fee)} gwei per gas are offered, more is over the cap of {_gwei(most)}")
             return
-        raw = resign(offer.index, Wei(min(tip, cap)), cap)
+        cap = max(asked, least)
+        raw = resign(offer.index, min(Wei(max(tip, _raised(last.max_priority_fee))), cap), cap)
         if self._submit([raw])[0] is None:
             offer.raws.append(raw)
             offer.hashes.append(keccak(raw))
+            offer.offered = time.monotonic()
+
+    def _alarm(self, offer: _Offer, why: str) -> None:
+        """Says once what keeps a transaction from being mined."""
+        if not offer.capped:
+            sender = checksummed(SignedTransaction.from_raw(offer.raws[-1]).sender)
+            log.warning("a transaction of %s is not mined: %s", sender, why)
+        offer.capped = True
 
     def _taken(self, offer: _Offer) -> bool:
         """Whether an offer's nonce went to another transaction. One that the node has lost is sent again."""
@@ -439,7 +440,8 @@ class Web3Node:
         signed = SignedTransaction.from_raw(offer.raws[-1])
         sent = signed.transaction
         why = (
-            f"it offers {_gwei(sent.max_fee)} gwei per gas and more is over the cap of {_gwei(self.network.max_fee)}"
+            f"it offers {_gwei(sent.max_fee)} gwei per gas, and what it takes is over the cap of"
+            f" {_gwei(self.network.max_fee)}"
             if offer.capped
             else f"nonce {sent.nonce}, {_gwei(sent.max_fee)} gwei per gas"
         )
@@ -565,8 +567,8 @@ class _Offer:
     """A call that is offered to the chain: the same under one nonce, each time for more.
 
     Args:
-        block: the newest one when it was last offered.
-        offered: when that was, in seconds.
+        block: the newest one when its fees were last thought of.
+        offered: when it was last known to be in the pool, in seconds.
         capped: more would be over the cap.
         lost: times in a row that the node did not know it, nor take it again.
     """

@@ -6,10 +6,10 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
-import requests
-from chain.rpc import Refused, serve
+from chain.rpc import forward, serve
 from chain.world import ETHER, PARAMETERS
 from eth_hash.auto import keccak
 from web3 import Web3
@@ -202,17 +202,13 @@ def test_what_a_chain_can_do_is_found_out_and_moves_it(stage: Stage) -> None:
 
 
 def test_a_nodes_own_account_gives_ether_on_development_chains_and_does_nothing_else(stage: Stage) -> None:
-    asked: list[tuple[str, list[object]]] = []
+    asked: list[tuple[str, list[Any]]] = []
 
-    def answer(method: str, params: list[object]) -> object:
+    def answer(method: str, params: list[Any]) -> Any:
         asked.append((method, params))
         if method == "eth_chainId" and foreign:
             return hex(5)
-        call = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-        said = requests.post(stage.running.url, json=call, timeout=30).json()
-        if "error" in said:
-            raise Refused(said["error"]["message"], said["error"].get("code", 0), said["error"].get("data"))
-        return said["result"]
+        return forward(stage.running.url, method, params)
 
     foreign = False
     with serve(answer) as proxy:
@@ -242,10 +238,9 @@ def test_reading_costs_a_few_requests_and_none_for_each_log(stage: Stage) -> Non
     stage.client.send_all([(sender, fund_pot)] * 20)
     asked: list[str] = []
 
-    def answer(method: str, params: list[object]) -> object:
+    def answer(method: str, params: list[Any]) -> Any:
         asked.append(method)
-        call = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-        return requests.post(stage.running.url, json=call, timeout=30).json()["result"]
+        return forward(stage.running.url, method, params)
 
     with serve(answer) as proxy:
         client = Client(Web3Node.connect([proxy.url], NETWORK))
