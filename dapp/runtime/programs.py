@@ -202,9 +202,11 @@ def start_anvil(
     """
     program, port, folder = find("anvil"), _port(port), _made(folder)
     paced = {} if block_time is None else {"block-time": block_time}
+    # Left to itself anvil passes over the cap of osaka on a transaction's gas (EIP-7825).
+    command = [program, "--enable-tx-gas-limit"] if hardfork == "osaka" else [program]
     return _start_chain(
         "anvil",
-        [program],
+        command,
         {
             "host": HOST,
             "port": port,
