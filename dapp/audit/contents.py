@@ -20,7 +20,7 @@ from dapp.errors import AuditError, BlobError, BlobUnavailable, CairnError
 from dapp.learning import strategy
 from dapp.learning.vectors import weights_of
 from dapp.protocol.blobs import BlobRef, KeyBlob
-from dapp.protocol.enums import Status
+from dapp.protocol.enums import CandidateState, Status
 from dapp.protocol.machine import Facts
 from dapp.protocol.records import Ballot
 from dapp.protocol.view import Panel, RoundView, bits
@@ -186,6 +186,16 @@ class Contents:
             reason = reasons.get(f"opening {posted.index}", "")
             self._judged(where, thing, reason, quorum.right, quorum.wrong, posted.index, "right", "wrong")
             self.world.checks["openings"] += 1
+
+    def proven(self, round_: RoundView) -> None:
+        """What was proven wrong on chain, where the replay has seen the proof."""
+        where = f"round {round_.number}"
+        for candidate in round_.candidates.values():
+            if candidate.state == CandidateState.STRUCK:
+                edge = f"0x{candidate.edge.hex()}"
+                self.findings.append(f"{where}: the sum of edge {edge} was proven wrong on chain and struck out")
+        for index in bits(round_.excluded):
+            self.findings.append(f"{where}: device {index} was proven to have published another update than committed")
 
     def _judged(
         self, where: str, thing: str, reason: str, good: int, bad: int, place: int, praise: str, blame: str

@@ -20,6 +20,7 @@ CONTRACTS = {
     "verification": "Verification",
     "escrow": "Escrow",
     "seed": "PrevrandaoSeed",
+    "paillier_sum": "PaillierSum",
 }
 """Contracts by their role in a deployment."""
 
@@ -35,6 +36,9 @@ CHECK_OF: dict[type[ev.Event], str] = {
     ev.UpdatesAttested: "attestations",
     ev.MessageSkipped: "attestations",
     ev.SetIncluded: "attestations",
+    ev.UpdateExcluded: "attestations",
+    ev.ProductAdvanced: "candidates",
+    ev.CandidateStruckOut: "candidates",
     ev.AggregateSealed: "candidates",
     ev.AggregateOpened: "candidates",
     ev.CandidateDisplaced: "candidates",
@@ -149,7 +153,7 @@ def _decoded(world: World, transaction: TransactionFacts) -> Call:
         hash=transaction.hash,
         block=transaction.block,
         now=transaction.timestamp,
-        round=named.get("round", of_case),
+        round=named["facts"][1] if "facts" in named else named.get("round", of_case),
     )
 
 

@@ -76,6 +76,7 @@ def verify(folder: Path, listener: Callable[[str, int], None], *, min_key_bits: 
         contents.updates(facts, round_)
     ended("updates")
     for round_ in rounds:
+        contents.proven(round_)
         if round_.opened_candidates:
             contents.sums(facts, round_)
     ended("sums")

@@ -113,6 +113,7 @@ def place_options(command: F) -> F:
     type=click.Choice(["edge", "opener", "device"]),
     help="A wrong sum, a wrong opening, or a copied update: watch it being caught.",
 )
+@click.option("--watch", is_flag=True, help="Somebody watches the edges, and proves on chain which sums are wrong.")
 @place_options
 @run_options
 def demo(
@@ -120,6 +121,7 @@ def demo(
     paper: bool,
     drop: int,
     cheat: str | None,
+    watch: bool,
     where: Where,
     changes: tuple[str, ...],
     name: str | None,
@@ -137,7 +139,7 @@ def demo(
         settings = with_pace(settings, pace)
     if paper:
         _explain(settings)
-    _simulate(settings, runs, where, drop=drop, cheat=cheat, plain=plain)
+    _simulate(settings, runs, where, drop=drop, cheat=cheat, watch=watch, plain=plain)
 
 
 @click.command(cls=SettingsCommand)
@@ -220,6 +222,7 @@ def _simulate(
     project: Path | None = None,
     drop: int = 0,
     cheat: str | None = None,
+    watch: bool = False,
     plain: bool,
 ) -> None:
     from dapp.report.progress import Step
@@ -236,7 +239,7 @@ def _simulate(
             listener.on(Step("loading torch, web3 and the embedded chain"))
             from dapp import simulation
 
-            scenario = simulation.Scenario(drop=drop, cheat=cheat)
+            scenario = simulation.Scenario(drop=drop, cheat=cheat, watch=watch)
             simulation.run(settings, folder, listener, scenario, project=project, place=where.place(), began=began)
     except BaseException:
         if folder.exists():

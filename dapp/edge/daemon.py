@@ -1,14 +1,15 @@
-"""An edge server, wired to chain and store."""
+"""An edge server, and a watcher of what edges add up, wired to chain and store."""
 
 from __future__ import annotations
 
 from dapp.chain.client import Client
 from dapp.chain.contracts import Contracts
 from dapp.chain.keys import Account
-from dapp.protocol import edge
+from dapp.protocol import edge, watcher
 from dapp.protocol.edge import EdgeState
 from dapp.protocol.machine import Facts
 from dapp.protocol.view import View
+from dapp.protocol.watcher import WatcherState
 from dapp.runtime.node import Node
 from dapp.storage import MeteredStore
 
@@ -34,3 +35,19 @@ def edge_node(
         wait_for=wait_for,
     )
     return Node("edge", name, edge.step, state, account, client, contracts, store)
+
+
+def watcher_node(
+    name: str,
+    facts: Facts,
+    account: Account,
+    client: Client,
+    contracts: Contracts,
+    store: MeteredStore,
+    *,
+    turn: int = 0,
+) -> Node[WatcherState]:
+    """An edge that only watches: it adds up for itself, and proves on chain which candidates are wrong. ``turn`` is its
+    place in the line of watchers."""
+    state = WatcherState(facts=facts, view=View(facts.task_id), me=account.address, turn=turn)
+    return Node("edge", name, watcher.step, state, account, client, contracts, store)

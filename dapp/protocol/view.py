@@ -164,7 +164,8 @@ class RoundView:
 
     ``paid`` names who was paid as what; ``bonds`` says whether the bond of a candidate (False, slot) or of an opening
     (True, index) was given back or lost; that of a candidate that was struck out is gone at once. ``excluded`` are the
-    devices whose update was proven not to be what was committed.
+    devices whose update was proven not to be what was committed; ``products`` says by challenger and position what was
+    begun of a proof.
     """
 
     task_id: TaskId
@@ -186,6 +187,7 @@ class RoundView:
     candidates: Mapping[int, Candidate] = field(default_factory=dict)
     displaced: tuple[Candidate, ...] = ()
     all_opened_at: int = 0
+    products: Mapping[tuple[Address, int], bytes] = field(default_factory=dict)
     shares: Mapping[int, Share] = field(default_factory=dict)
     threshold_shared_at: int = 0
     all_shared_at: int = 0
@@ -518,6 +520,11 @@ def _opened(view: View, round_: RoundView, event: ev.AggregateOpened) -> RoundVi
     after = replace(round_, candidates={**round_.candidates, event.slot: candidate})
     complete = len(after.opened_candidates) == len(after.candidates)
     return replace(after, all_opened_at=event.timestamp) if complete else after
+
+
+@_of_round
+def _multiplied(view: View, round_: RoundView, event: ev.ProductAdvanced) -> RoundView:
+    return replace(round_, products={**round_.products, (event.by, event.position): event.commitment})
 
 
 @_of_round

@@ -255,6 +255,22 @@ def product(facts: Facts, sum_: RoundSum, blobs: Blobs) -> tuple[list[int], byte
     return total, AggregateBlob(facts.task_id, sum_.number, paillier.to_bytes(public, total)).encode()
 
 
+def check_roots(facts: Facts, sum_: RoundSum, blobs: Blobs) -> None:
+    """A sum over an update that is not what its device committed to could be struck out, however right it is: only
+    whoever vouches for a sum with a bond needs to look, since t holders have vouched for the roots.
+
+    Raises:
+        BlobError: whose update it is.
+    """
+    for contribution in sum_.contributions:
+        commit = contribution.commit
+        data = blobs[commit.update]
+        assert data is not None, "the product was computed from it"
+        ciphertexts = read_update(facts, sum_.number, commit, data)[0].ciphertexts
+        if merkle.ciphertext_root(facts.key.public, ciphertexts) != commit.root:
+            raise BlobError(f"the included update of device {commit.index} does not have the root it committed to")
+
+
 def aggregate_root(facts: Facts, total: Sequence[int]) -> bytes:
     """Merkle root over the sum's ciphertexts."""
     return merkle.ciphertext_root(facts.key.public, paillier.to_bytes(facts.key.public, total))
@@ -288,6 +304,7 @@ class FormAggregate:
 
     def run(self, blobs: Blobs, random: RandomBits) -> Result:
         total, blob = product(self.facts, self.sum_, blobs)
+        check_roots(self.facts, self.sum_, blobs)
         ref = BlobRef(cid.digest(blob), len(blob))
         root = aggregate_root(self.facts, total)
         nonce, header = mine(self.facts, self.sum_, ref, root, self.edge)

@@ -121,7 +121,8 @@ class Candidate:
     digest: Annotated[str, "digest of the aggregate; empty where it was never opened"]
     cid: Annotated[str, "the aggregate's CID; empty where it was never opened"]
     status: Annotated[
-        Literal["valid", "invalid", "unopened", "displaced", "undecided"], "what the panel said, or why it said nothing"
+        Literal["valid", "invalid", "unopened", "displaced", "struck out", "undecided"],
+        "what the panel said, or why it said nothing",
     ]
 
 

@@ -491,7 +491,7 @@ def _chained(r: RoundReport) -> Node | None:
 def _verdict_tone(status: str) -> Tone:
     if status in ("valid", "right"):
         return "good"
-    return "bad" if status in ("invalid", "wrong", "unopened") else "plain"
+    return "bad" if status in ("invalid", "wrong", "unopened", "struck out") else "plain"
 
 
 def _together(nodes: Sequence[Node]) -> Tone:

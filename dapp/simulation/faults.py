@@ -29,10 +29,12 @@ class Scenario:
     Args:
         drop: devices that vanish mid-round, with their key shares; one more holder and one verifier fall silent.
         cheat: "edge" publishes a wrong sum, "opener" a wrong opening, "device" a copied update.
+        watch: somebody watches the edges' sums, and proves wrong ones wrong.
     """
 
     drop: int = 0
     cheat: str | None = None
+    watch: bool = False
 
     def __post_init__(self) -> None:
         if self.cheat is not None and self.cheat not in CHEATS:

@@ -80,7 +80,7 @@ class Observer:
             match event:
                 case ev.RoundClosed(round=number) if self.view.rounds[number].kind == RoundKind.UPDATE:
                     self._to_compare = number
-                case ev.Paid() | ev.MemberSlashed() | ev.BondForfeited():
+                case ev.Paid() | ev.MemberSlashed() | ev.BondForfeited() | ev.CandidateStruckOut():
                     self._book_money(event)
         self._tell_phase()
         self.tell_rounds(wait=False)
@@ -341,6 +341,10 @@ class Observer:
                 round_ = next((r for r in self.view.rounds if r.key == key), None)
                 if round_ is not None:
                     self._books[round_.number].slashed.append(schema.Slashed(self._names[member], amount))
+            case ev.CandidateStruckOut(round=number, edge=edge, slot=slot, by=by, reward=reward):
+                book, bond = self._books[number], self.view.rounds[number].candidates[slot].bond
+                book.slashed.append(schema.Slashed(self._names.get(edge, _hex(edge)), bond))
+                book.payments.append(schema.Payment(self._names.get(by, _hex(by)), "edge", "proof", reward))
             case ev.BondForfeited(round=number, owner=owner, amount=amount):
                 self._books[number].slashed.append(schema.Slashed(self._names[owner], amount))
 
@@ -368,6 +372,8 @@ def _judged(state: CandidateState, panel: Panel | None, slot: int) -> Any:
         return "displaced"
     if state == CandidateState.SEALED:
         return "unopened"
+    if state == CandidateState.STRUCK:
+        return "struck out"
     if panel is not None and panel.quorum.valid >> slot & 1:
         return "valid"
     return "invalid" if panel is not None and panel.quorum.invalid >> slot & 1 else "undecided"

@@ -21,7 +21,7 @@ from dapp.crypto.threshold import KeyShare
 from dapp.crypto.typed_data import Enrolment, Ticket, learning_domain
 from dapp.device.daemon import device_node, holder_node
 from dapp.device.training import Split, Training
-from dapp.edge.daemon import edge_node
+from dapp.edge.daemon import edge_node, watcher_node
 from dapp.errors import SettingsError
 from dapp.learning.strategy import Strategy, strategy
 from dapp.learning.vectors import weights_of
@@ -54,21 +54,28 @@ class People:
     devices: tuple[Account, ...]
     edges: tuple[Account, ...]
     verifiers: tuple[Account, ...]
+    watchers: tuple[Account, ...]
 
     @classmethod
-    def fresh(cls, settings: Settings) -> People:
+    def fresh(cls, settings: Settings, watchers: int) -> People:
         """Keys that nobody else knows."""
 
         def some(count: int) -> tuple[Account, ...]:
             return tuple(Account(secrets.token_bytes(32)) for _ in range(count))
 
         requester, admission = some(2)
-        return cls(requester, admission, some(settings.devices), some(settings.edges), some(settings.verifiers))
+        counts = settings.devices, settings.edges, settings.verifiers, watchers
+        return cls(requester, admission, *map(some, counts))
+
+    @property
+    def spending(self) -> tuple[Account, ...]:
+        """Those who send transactions of their own."""
+        return (self.requester, *self.edges, *self.verifiers, *self.watchers)
 
     def names(self) -> dict[Address, str]:
         """What a report calls whom."""
         named = {self.requester.address: "requester", self.admission.address: "admission"}
-        for role in ("device", "edge", "verifier"):
+        for role in ("device", "edge", "verifier", "watcher"):
             for i, account in enumerate(getattr(self, f"{role}s")):
                 named[account.address] = f"{role} {i}"
         return named
@@ -127,8 +134,8 @@ def build(
     model = executor.submit(measure.first_model, split)
 
     said("preparing chain and store, deploying the contracts")
-    people = People.fresh(settings)
-    ground = place(folder, [a.address for a in (people.requester, *people.edges, *people.verifiers)])
+    people = People.fresh(settings, watchers=int(scenario.watch))
+    ground = place(folder, [a.address for a in people.spending])
     client, clock, store = ground.client, ground.clock, ground.store
     parameters = parameters_of(settings, min_key_bits=min_key_bits)
     contracts = deploy(client, people.requester, parameters)
@@ -270,8 +277,12 @@ def _nodes(
         verifier_node(f"verifier {i}", facts, account, client, contracts, MeteredStore(store))
         for i, account in enumerate(people.verifiers)
     ]
+    watchers = [
+        watcher_node(f"watcher {i}", facts, account, client, contracts, MeteredStore(store), turn=i)
+        for i, account in enumerate(people.watchers)
+    ]
     _apply(scenario, settings, devices, keepers, edges, verifiers)
-    return (*devices, *keepers, *edges, *verifiers)
+    return (*devices, *keepers, *edges, *watchers, *verifiers)
 
 
 def _apply(

@@ -23,6 +23,16 @@ def overflow(folder: Path) -> Stage:
     return stage
 
 
+WATCHED = Scenario(cheat="edge", watch=True)
+
+
+def struck_late(folder: Path, *overrides: str) -> Stage:
+    """The watcher wakes up when a panel has been summoned."""
+    stage = Stage.build(folder, *overrides, scenario=WATCHED)
+    (watcher,) = (i for i, node in enumerate(stage.world.nodes_of("edge")) if node.name == "watcher 0")
+    return stage.silence("edge", (watcher,), lambda view, _: view.round is None or not view.round.panels)
+
+
 # Without outcomes where the lot, or who relays what, decides them.
 FLOWS: dict[str, tuple[Flow, list[Outcome]]] = {
     "gradient and update": (
@@ -42,6 +52,16 @@ FLOWS: dict[str, tuple[Flow, list[Outcome]]] = {
         lambda folder: Stage.build(folder, "edges=2", scenario=Scenario(cheat="opener")),
         [Outcome.ACCEPTED],
     ),
+    "a wrong sum that is struck out": (
+        lambda folder: Stage.build(folder, "edges=2", scenario=WATCHED),
+        [Outcome.ACCEPTED],
+    ),
+    "the only sum is struck out": (lambda folder: Stage.build(folder, scenario=WATCHED), [Outcome.NOT_OPENED]),
+    "a wrong sum that is struck out during the vote": (
+        lambda folder: struck_late(folder, "edges=2"),
+        [Outcome.ACCEPTED],
+    ),
+    "the only sum is struck out during the vote": (struck_late, [Outcome.NOT_OPENED]),
     "a copied update": (
         lambda folder: Stage.build(folder, "rounds=2", scenario=Scenario(cheat="device")),
         [Outcome.ACCEPTED, Outcome.ACCEPTED],

@@ -3,7 +3,7 @@
 Written from the protocol, not from the machines that take part in it, so that an auditor's opinion is its own.
 """
 
-from dapp.audit.rules import escrow, learning, mining, verification  # noqa: F401  # each registers its rules
+from dapp.audit.rules import escrow, learning, mining, paillier_sum, verification  # noqa: F401  # each registers its rules
 from dapp.audit.rules.registry import RULES
 
 __all__ = ["RULES"]

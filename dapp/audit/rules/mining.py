@@ -315,7 +315,7 @@ def outcome_of(world: World, round_: RoundView) -> Ending:
     """
     phase = round_.phase(world.terms, world.now)
     world.require(phase == Phase.VOTE, f"at that time the round was in phase {phase.name}")
-    if not round_.opened_candidates:
+    if not round_.opened_candidates and world.last_attempt(round_) is None:
         few = round_.too_few(world.terms, world.now)
         return _failed(world, round_, Outcome.TOO_FEW if few else Outcome.NOT_OPENED)
     verdict = world.verdict(round_)
@@ -348,8 +348,6 @@ def rewarded_shares(world: World, round_: RoundView) -> int:
 
 def entitlements(world: World, round_: RoundView) -> int:
     """What a round that closes now still owes to edge, opener, holders, their relays and the voters, in wei."""
-    if not round_.opened_candidates:
-        return 0
     money = world.terms.money
     reveals = sum(1 for p in round_.panels for v in p.votes.values() if v.ballot is not None)
     claims = sum(1 for claim in world.claimed if claim[:2] == ("voter", round_.number))
@@ -383,6 +381,7 @@ def settle_candidate_bond(world: World, call: Call) -> Iterator[ev.Event]:
     candidate = round_.candidates.get(slot)
     world.require(candidate is not None, f"there is no candidate {slot}")
     assert candidate is not None
+    world.require(candidate.state != CandidateState.STRUCK, f"candidate {slot} was struck out, its bond is gone")
     _claim(world, "candidate's bond", round_.number, slot)
     unopened = candidate.state == CandidateState.SEALED
     forfeit = unopened or bool(quorum_of(world, round_).invalid >> slot & 1)

@@ -1,0 +1,59 @@
+"""An edge seals and opens a wrong sum, and somebody watches: it is proven wrong on chain before anybody votes."""
+
+from __future__ import annotations
+
+import pytest
+from stage import Stage, bonds_pot
+
+from dapp.protocol import events as ev
+from dapp.protocol.enums import CandidateState, Outcome
+from dapp.simulation.faults import Scenario
+
+SCENARIO = Scenario(cheat="edge", watch=True)
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    return Stage.build(tmp_path_factory.mktemp("struck-out"), "edges=2", scenario=SCENARIO).play()
+
+
+def test_it_is_struck_out_before_any_vote_and_the_honest_sum_closes_the_round(stage: Stage) -> None:
+    (report,) = stage.reports
+    assert {c.edge: c.status for c in report.candidates} == {"edge 0": "struck out", "edge 1": "valid"}
+    assert stage.outcomes == [Outcome.ACCEPTED]
+    contracts = stage.world.contracts
+    events = contracts.events(contracts.deployment.block, stage.world.client.head().number)
+    (struck,) = [event for event in events if isinstance(event, ev.CandidateStruckOut)]
+    (panel,) = stage.rounds[0].panels
+    assert struck.timestamp <= panel.summoned_at
+    assert all(not vote.ballot.valid >> struck.slot & 1 for vote in panel.votes.values() if vote.ballot)
+
+
+def test_half_of_its_bond_is_the_watchers_and_half_is_burnt(stage: Stage) -> None:
+    (report,) = stage.reports
+    bond = stage.world.facts.terms.money.edge_bond
+    assert [(lost.name, lost.wei) for lost in report.slashed] == [("edge 0", bond)]
+    assert [(p.to, p.wei) for p in report.payments if p.reason == "proof"] == [("watcher 0", bond // 2)]
+    assert stage.world.contracts.escrow.pot_of(bonds_pot(stage.rounds[0])) == 0
+
+
+def test_the_contract_and_the_view_agree_on_it(stage: Stage) -> None:
+    (round_,) = stage.rounds
+    slot = next(c.slot for c in round_.candidates.values() if c.state == CandidateState.STRUCK)
+    kept = stage.world.contracts.mining.candidate_of(round_.task_id, round_.number, slot)
+    assert kept.state == CandidateState.STRUCK
+    assert not stage.world.contracts.mining.progress_of(round_.task_id, round_.number).candidates >> slot & 1
+
+
+def test_where_nobody_lies_the_watcher_has_nothing_to_do(tmp_path_factory: pytest.TempPathFactory) -> None:
+    stage = Stage.build(tmp_path_factory.mktemp("watched"), "edges=2", scenario=Scenario(watch=True)).play()
+    assert stage.outcomes == [Outcome.ACCEPTED]
+    assert stage.faults("watcher 0") == []
+    assert {c.status for c in stage.reports[0].candidates} == {"valid"}
+
+
+def test_a_lone_liar_costs_the_round_and_nobody_waits_for_a_panel(tmp_path_factory: pytest.TempPathFactory) -> None:
+    stage = Stage.build(tmp_path_factory.mktemp("alone"), "rounds=2", scenario=SCENARIO).play()
+    assert stage.outcomes == [Outcome.NOT_OPENED, Outcome.NOT_OPENED]
+    assert not any(round_.panels or round_.shares for round_ in stage.rounds)
+    assert stage.view.model == stage.rounds[0].base
