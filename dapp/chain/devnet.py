@@ -120,6 +120,7 @@ class Devnet:
         vm = self._at_head()
         sender, to = evm.Address(message.sender), evm.Address(message.to)
         before = vm.state.snapshot()
+        vm.state.delta_balance(to, message.value)  # which nobody pays: it is taken back below
         result = vm.execute_bytecode(
             origin=sender,
             gas_price=0,
