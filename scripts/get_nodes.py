@@ -26,46 +26,46 @@ MODULE = ROOT / "nodes"
 
 def main() -> int:
     """Gets what is missing; the status to exit with."""
-    missing = [*get_npm([name for name in NAMES if name not in BUILT]), *get_built(BUILT)]
-    for name in NAMES:
-        if name not in missing:
-            path = find(name)
-            print(f"{name:8} {version(path):10} {path}")
-    return 1 if missing else 0
+    get_npm([name for name in NAMES if name not in BUILT])
+    get_built(BUILT)
+    versions = {name: version(name) for name in NAMES}
+    for name, known in versions.items():
+        if known is not None:
+            print(f"{name:8} {known:8} {find(name)}")
+    return 1 if None in versions.values() else 0
 
 
-def get_npm(names: Sequence[str]) -> Sequence[str]:
-    """Has npm install the project's packages if a program is missing; those that it cannot get."""
-    missing = [name for name in names if not found(name)]
+def get_npm(names: Sequence[str]) -> None:
+    """Has npm install the project's packages if a program is missing or does not run."""
+    missing = [name for name in names if version(name) is None]
     if missing and (npm := shutil.which("npm")) is not None:
         subprocess.run([npm, "ci", "--no-fund", "--no-audit"], cwd=ROOT, stdout=sys.stderr)
-        missing = [name for name in names if not found(name)]
-        complain(missing, "npm did not bring them, see above")
+        complain([name for name in names if version(name) is None], "npm did not bring them, see above")
     else:
         complain(missing, "install Node 20 or newer, which npm comes with")
-    return missing
 
 
-def get_built(names: Sequence[str]) -> Sequence[str]:
-    """Builds the programs that are not on PATH if the cache has none of this module; those that cannot be built."""
+def get_built(names: Sequence[str]) -> None:
+    """Builds the programs that are not on PATH, if the cache has none of this module."""
     stamp = cache() / "bin" / "built-from"
     missing = [name for name in names if on_path(name) is None]
-    if not missing or (stamp.is_file() and stamp.read_text() == module_hash() and all(map(found, missing))):
-        return []
+    if stamp.is_file() and stamp.read_text() == module_hash():
+        missing = [name for name in missing if version(name) is None]
+    if not missing:
+        return
     if (go := shutil.which("go")) is None:
-        complain(missing, "install Go 1.26 or newer")
-        return missing
+        complain(missing, "install Go 1.26 or newer, which builds them")
+        return
     print(f"building {' and '.join(BUILT)} from source, which takes minutes the first time", file=sys.stderr)
     stamp.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=stamp.parent) as fresh:
         built = subprocess.run([go, "build", "-mod=readonly", "-o", f"{fresh}{os.sep}", "tool"], cwd=MODULE)
         if built.returncode:
             complain(missing, "Go could not build them, see above")
-            return missing
+            return
         for program in Path(fresh).iterdir():
             program.replace(stamp.parent / program.name)
     stamp.write_text(module_hash())
-    return []
 
 
 def module_hash() -> str:
@@ -73,19 +73,14 @@ def module_hash() -> str:
     return hashlib.sha256(b"\0".join((MODULE / name).read_bytes() for name in ("go.mod", "go.sum"))).hexdigest()
 
 
-def found(name: str) -> bool:
-    """Whether the program is there."""
+def version(name: str) -> str | None:
+    """The version that a program says it has; None where it is missing or does not run."""
     try:
-        find(name)
-    except ProgramError:
-        return False
-    return True
-
-
-def version(program: Path) -> str:
-    """The version that a program says it has: the first word with a dot in what it prints."""
-    said = subprocess.run([str(program), "--version"], capture_output=True, text=True, check=True).stdout
-    return next(word for word in said.split() if "." in word).removeprefix("v").removesuffix("-stable")
+        said = subprocess.run([str(find(name)), "--version"], capture_output=True, text=True, check=True).stdout
+    except (ProgramError, OSError, subprocess.CalledProcessError):
+        return None
+    numbered = (word for word in said.split() if "." in word)
+    return next(numbered, "unknown").removeprefix("v").removesuffix("-stable")
 
 
 def complain(missing: Sequence[str], what: str) -> None:
