@@ -151,10 +151,11 @@ class DoorStore:
                 try:
                     data = asyncio.run(_ask(url, "GET", _path(blob), most=size, seconds=self._seconds))
                     check_content(data, digest, size)
-                except CairnError as error:
+                except DoorUnavailable as error:
                     reasons[url] = str(error)
-                    if not isinstance(error, DoorUnavailable):
-                        waiting.remove(url)
+                except (DoorRefused, BlobError) as error:
+                    reasons[url] = f"the door at {url}: {error}" if isinstance(error, BlobError) else str(error)
+                    waiting.remove(url)
                 else:
                     self._urls = (url, *(each for each in self._urls if each != url))
                     return data
