@@ -199,15 +199,18 @@ def admit(
                 help="Name that key's keystore by --key.",
             )
     domain = learning_domain(deployment.chain_id, deployment.learning)
-    tickets = {
-        checksummed(address): f"0x{admission.sign_digest(Ticket(task_id, address).signing_hash(domain)).hex()}"
+    tickets = [
+        {
+            "device": checksummed(address),
+            "ticket": f"0x{admission.sign_digest(Ticket(task_id, address).signing_hash(domain)).hex()}",
+        }
         for address in addresses
-    }
+    ]
     if as_json:
         click.echo(json.dumps(tickets, indent=2))
         return
-    for address, ticket in tickets.items():
-        click.echo(f"{address}  {ticket}")
+    for each in tickets:
+        click.echo(f"{each['device']}  {each['ticket']}")
 
 
 @task.command(name="open")

@@ -367,11 +367,11 @@ class TestTasks:
         text, devices = f"0x{task_id.hex()}", [checksummed(device.address) for device in DEVICES[:4]]
         admitted = cairn("task", "admit", text, *AT, "--key", "admission.json", "--json", *devices)
         tickets = json.loads(admitted.out)
-        assert list(tickets) == devices
+        assert [each["device"] for each in tickets] == devices
         early = cairn("task", "open", *AT, "--key", "device.json")
         said(early, ExitCode.CHAIN, "0 devices are enrolled, a round needs 3")
-        for device, ticket in zip(DEVICES, tickets.values(), strict=False):
-            enrol = here.contracts.learning.enrol(task_id, 10, bytes(32), bytes.fromhex(ticket[2:]))
+        for device, each in zip(DEVICES, tickets, strict=False):
+            enrol = here.contracts.learning.enrol(task_id, 10, bytes(32), bytes.fromhex(each["ticket"][2:]))
             here.client.send(device, enrol)
         opened = cairn("task", "open", text[:12], *AT, "--key", "device.json")
         assert opened.out.startswith("round 0 is open: 4 devices, "), opened
