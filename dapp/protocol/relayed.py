@@ -100,6 +100,16 @@ def is_on_chain(view: View, handed: Handed) -> bool:
             return share is not None and share.blob == blob_of(message)
 
 
+def is_late(view: View, handed: Handed, now: int) -> bool:
+    """Whether a message cannot come to the chain any more: its deadline has passed, its task or its round is over."""
+    message = handed.message
+    if now > message.deadline or view.ended:
+        return True
+    if isinstance(message, Enrolment) or message.round >= len(view.rounds):
+        return False
+    return view.rounds[message.round].outcome != Outcome.OPEN
+
+
 def blob_of(message: Relayed) -> BlobRef | None:
     """The blob that a message promises, if it promises one."""
     return BlobRef(message.digest, message.size) if isinstance(message, UpdateCommit | ShareCommit) else None

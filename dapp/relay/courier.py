@@ -12,7 +12,7 @@ from typing import Protocol, Self
 from dapp.crypto.typed_data import Attestation, Enrolment, ShareCommit, UpdateCommit
 from dapp.errors import CairnError, Retryable
 from dapp.protocol.effects import Handed, Relayed
-from dapp.protocol.relayed import is_on_chain
+from dapp.protocol.relayed import is_late, is_on_chain
 from dapp.protocol.view import View
 
 
@@ -58,7 +58,7 @@ class Courier:
     """A device's or a holder's way to the chain.
 
     A message goes to the first door that takes it. An edge may keep it back, so it goes to the next door if the chain
-    does not show it ``patience`` seconds later, after the last door to ``own``, and so round again until its deadline.
+    does not show it ``patience`` seconds later, after the last door to ``own``, and round again until it is too late.
     A door where nobody is is passed over for a while: 1, 2, 4 … seconds, at most ``patience``.
 
     Doors are tried in a thread of its own; everything else, ``own`` and ``told`` too, happens in the caller's. All
@@ -111,9 +111,9 @@ class Courier:
         for errand in tuple(self._errands.values()):
             if is_on_chain(view, errand.handed):
                 del self._errands[errand.handed]
-            elif now > errand.handed.message.deadline:
+            elif is_late(view, errand.handed, now):
                 del self._errands[errand.handed]
-                self._sentences.append(f"{_what(errand)} did not reach the chain before its deadline")
+                self._sentences.append(f"{_what(errand)} did not reach the chain in time")
             else:
                 self._look_after(errand)
         while self._sentences:

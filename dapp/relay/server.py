@@ -65,7 +65,7 @@ class DoorServer:
     Args:
         host: address to listen at.
         port: 0 takes a free one; see ``port``.
-        terms: what it tells of itself. May be replaced while it runs: limits follow when it is started again.
+        terms: what it tells of itself. May be replaced while it runs; addresses that it knows keep their rates.
         take: hands a message on to the edge. Called one at a time from the door's thread: it must be quick, and must
             read the signature (``dapp.protocol.relayed.refusal``), since an accepted message may name a blob to keep.
             Raises ``Rejected`` with the reason where the edge does not take it, ``Retryable`` where it cannot now.

@@ -252,6 +252,8 @@ class DoorTerms:
         }
         if not isinstance(body, dict) or set(body) != expected or _number("version", body) != VERSION:
             raise BlobError(f"a door's terms that are not those of version {VERSION}")
+        if _number("max_message_bytes", body) < MAX_MESSAGE:
+            raise BlobError(f"a door's terms with messages of less than {MAX_MESSAGE:,} bytes")
         if not isinstance(body["tasks"], list):
             raise BlobError("a door's terms whose field 'tasks' is no list")
         contracts = {name: _hex(name, body[name], _ADDRESS) for name in ("learning", "mining", "verification")}

@@ -12,7 +12,7 @@ from porch import DEVICE, PLACE, TASK, Porch, commit, messages, ref, share, sign
 from dapp.errors import CairnError, ChainError
 from dapp.protocol.blobs import BlobRef
 from dapp.protocol.effects import Handed
-from dapp.protocol.enums import RoundKind
+from dapp.protocol.enums import Outcome, RoundKind
 from dapp.protocol.relayed import is_on_chain
 from dapp.protocol.view import Attestation, Commit, Enrolment, RoundView, Share, View
 from dapp.relay import Courier, DoorClient, DoorRefused, DoorServer, DoorUnavailable
@@ -172,7 +172,23 @@ def test_what_is_past_its_deadline_is_let_go_and_said(going: Journey) -> None:
     assert going.courier.pending == (LETTER,)
     assert going.at(LETTER.message.deadline + 1) is None
     assert going.courier.pending == ()
-    assert going.told[-1] == "the commit of round 0 did not reach the chain before its deadline"
+    assert going.told[-1] == "the commit of round 0 did not reach the chain in time"
+
+
+@pytest.mark.parametrize(
+    "view", [replace(EMPTY, ended_at=90), View(TASK, rounds=(a_round(outcome=Outcome.TOO_FEW),))], ids=["task", "round"]
+)
+def test_what_is_of_a_round_or_task_that_is_over_is_let_go(going: Journey, view: View) -> None:
+    going.courier.hand_in(LETTER)
+    assert going.at(100, view) is None
+    assert going.courier.pending == ()
+
+
+def test_what_is_of_a_round_not_seen_yet_is_kept(going: Journey) -> None:
+    early = signed(commit(round_=1))
+    going.courier.hand_in(early)
+    going.at(100)
+    assert going.courier.pending == (early,)
 
 
 def test_a_message_on_its_way_is_not_taken_twice(going: Journey) -> None:
