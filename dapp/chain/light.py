@@ -223,7 +223,8 @@ def check_round(light: Light, deployment: Deployment, task_id: TaskId, round: in
 
     Raises:
         AuditError: it produced another one or none, addresses disagree, or one lies.
-        ChainError: it is not closed yet, or nobody proves anything.
+        Unreachable: it is not closed in the block on which all addresses agree; one of them may lag.
+        ChainError: nobody proves anything.
         WrongCode: the contract is another one.
     """
     header = light.header()
@@ -231,7 +232,7 @@ def check_round(light: Light, deployment: Deployment, task_id: TaskId, round: in
     proven = _struct(light, deployment, header, "Round", place + _layout()["structs"]["RoundState"]["round"][0])
     closed_at, outcome = _number(proven["closedAt"]), Outcome(_number(proven["outcome"]))
     if not closed_at:
-        raise ChainError(
+        raise Unreachable(
             f"round {round} of task 0x{task_id.hex()} is not closed in block {header.number}",
             help="Wait until it is closed and the block has its confirmations.",
         )

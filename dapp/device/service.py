@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from dapp.chain.keys import checksummed
+from dapp.chain.light import Light, check_round, check_task
 from dapp.chain.node import Block
+from dapp.chain.web3_node import Web3Node
 from dapp.compute import Serial
 from dapp.device.daemon import device_node, holder_node
 from dapp.device.share_file import ShareFile
 from dapp.device.training import Split, Training, parts
-from dapp.errors import KeyFileError, Rejected, SettingsError
+from dapp.errors import ChainError, KeyFileError, Rejected, SettingsError
 from dapp.learning import strategy
 from dapp.protocol.blobs import BlobRef
 from dapp.protocol.device import Application, DeviceState
@@ -24,7 +26,7 @@ from dapp.relay.client import DoorClient
 from dapp.relay.courier import Courier
 from dapp.relay.wire import Place
 from dapp.runtime.daemon import Daemon
-from dapp.runtime.node import Node
+from dapp.runtime.node import Node, Told
 from dapp.runtime.service import Service
 from dapp.runtime.tasks import facts_of
 from dapp.storage import MeteredStore
@@ -44,10 +46,12 @@ def serve(service: Service, *, device: bool) -> None:
         CairnError: it cannot take part; says why.
     """
     couriers: list[Courier] = []
+    witness = Witness(service)
     written: dict[str, BlobRef] = {}
 
     def join(created: TaskCreated) -> list[Node[Any]]:
         facts = facts_of(service.contracts, service.store, created)
+        witness.check_task(facts)
         courier = _courier(service, facts)
         nodes = _nodes(service, facts, courier, device)
         couriers.append(courier)
@@ -58,17 +62,20 @@ def serve(service: Service, *, device: bool) -> None:
             for courier in couriers:
                 courier.remind(node.state.view, head.timestamp)
             if isinstance(node.state, DeviceState) and node.state.taken_up >= 0:
-                _write(node, service.folder / MODEL, written, service.said)
+                _write(node, service.folder / MODEL, written, witness)
 
     try:
-        service.run(join, Serial(), many=False, before=before, done=lambda node: _done(node, couriers))
+        service.run(join, Serial(), many=False, before=before, done=lambda node: _done(node, couriers, written))
     finally:
         for courier in couriers:
             courier.close()
 
 
-def _done(node: Node[Any], couriers: list[Courier]) -> bool:
-    return bool(node.state.view.ended) and not any(courier.pending for courier in couriers)
+def _done(node: Node[Any], couriers: list[Courier], written: dict[str, BlobRef]) -> bool:
+    """The task is over, nothing is on its way to the chain, and the last model that was taken up is in its file."""
+    taken_up = isinstance(node.state, DeviceState) and node.state.taken_up >= 0
+    in_file = not taken_up or written.get(node.name) == node.state.model
+    return bool(node.state.view.ended) and in_file and not any(courier.pending for courier in couriers)
 
 
 def _courier(service: Service, facts: Facts) -> Courier:
@@ -136,13 +143,57 @@ def _training(service: Service, facts: Facts) -> tuple[Training, int]:
     return Training(facts, rule, split, own.part), len(parts(split)[own.part])
 
 
-def _write(node: Node[Any], path: Path, written: dict[str, BlobRef], said: Callable[[str, str], None]) -> None:
+class Witness:
+    """Checks against the state of the chain itself what its events told: the terms, and what a round came to.
+
+    Where the chain's nodes serve no proofs it says so, once; a proof that contradicts the events ends the process.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._light: Light | None = None
+        if isinstance(service.client.node, Web3Node):
+            self._light = Light.connect(service.settings.chains, service.client.node.network)
+
+    def check_task(self, facts: Facts) -> None:
+        """
+        Raises:
+            AuditError: the chain holds other terms.
+        """
+        self._ask(lambda light: self._said_of(light, facts))
+
+    def check_round(self, facts: Facts, number: int, result: BlobRef) -> None:
+        """
+        Raises:
+            AuditError: the chain holds another result.
+        """
+        self._ask(lambda light: check_round(light, self._service.contracts.deployment, facts.task_id, number, result))
+
+    def _said_of(self, light: Light, facts: Facts) -> None:
+        proven = check_task(light, self._service.contracts.deployment, facts.task_id, facts.terms)
+        self._service.said("proofs", f"the task's terms are in the state of block {proven.header.number:,}")
+        self._service.said("proofs", proven.header.trust)
+
+    def _ask(self, question: Callable[[Light], object]) -> None:
+        if self._light is None:
+            return
+        try:
+            question(self._light)
+        except ChainError as error:
+            self._service.said("proofs", f"the chain's nodes are trusted from here on: {error}")
+            self._light = None
+
+
+def _write(node: Node[Any], path: Path, written: dict[str, BlobRef], witness: Witness) -> None:
     """Keeps the model that the device took up last where its user finds it."""
     model = node.state.model
     if written.get(node.name) == model:
         return
+    round_ = node.state.view.rounds[node.state.taken_up]
+    if round_.result is not None:
+        witness.check_round(node.state.facts, round_.number, round_.result)
     data = node.fetch((model,))[model]
     if data is not None:
         path.write_bytes(data)
         written[node.name] = model
-        said(node.name, f"took up the model of round {node.state.taken_up}: {path}")
+        node.told.append(Told(("model", round_.number), f"took up the model of round {round_.number}: {path}"))

@@ -10,9 +10,10 @@ from typing import Any
 from dapp import compute
 from dapp.chain.keys import Account
 from dapp.chain.node import Block
-from dapp.edge.daemon import edge_node
+from dapp.edge.daemon import edge_node, watcher_node
 from dapp.errors import Rejected, Retryable
 from dapp.protocol.blobs import BlobRef
+from dapp.protocol.edge import EdgeState
 from dapp.protocol.effects import Handed
 from dapp.protocol.events import TaskCreated
 from dapp.protocol.relayed import named_on_chain, refusal
@@ -40,22 +41,19 @@ def serve(service: Service, *, heart: Account | None = None, only_watch: bool = 
 
     def join(created: TaskCreated) -> list[Node[Any]]:
         facts = facts_of(service.contracts, service.store, created)
-        node = edge_node(
-            settings.name,
-            facts,
-            service.account,
-            service.client,
-            service.contracts,
-            MeteredStore(service.store),
-            turn=settings.edge.turn,
-            wait_for=settings.edge.wait_for,
-        )
-        return [node]
+        own, store = settings.edge, MeteredStore(service.store)
+        common = facts, service.account, service.client, service.contracts, store
+        nodes: list[Node[Any]] = []
+        if not only_watch:
+            nodes.append(edge_node(settings.name, *common, turn=own.turn, wait_for=own.wait_for))
+        if only_watch or own.watch:
+            nodes.append(watcher_node(f"{settings.name}'s watch", *common, turn=own.turn))
+        return nodes
 
     def before(daemon: Daemon, head: Block) -> None:
-        desk.nodes = tuple(daemon.nodes)
+        desk.nodes = tuple(node for node in daemon.nodes if isinstance(node.state, EdgeState))
         if door is not None:
-            tasks = tuple(node.state.facts.task_id for node in daemon.nodes)
+            tasks = tuple(node.state.facts.task_id for node in desk.nodes)
             if door.terms.tasks != tasks:
                 door.terms = replace(door.terms, tasks=tasks)
 

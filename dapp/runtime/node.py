@@ -159,7 +159,7 @@ class Node(Generic[S]):
                 self.give(Failed(effect.duty, str(error)))
                 return
             self._again.append(_Again(effect, tries + 1, now + min(2**tries, LONGEST_WAIT)))
-            if tries == 0:
+            if tries == 1:  # once is nothing: a door knows a message a moment later than its sender
                 self.told.append(Told(effect.duty, f"tries again: {error}"))
 
     def fetch(self, needs: Iterable[BlobRef]) -> Blobs:
