@@ -11,7 +11,7 @@ CONTRACTS := $(addprefix contracts/,learning/Learning.sol mining/Mining.sol veri
 UV_PIP = $(BIN)/uv pip install --quiet --python $(dir $@)bin/python --compile-bytecode --constraints $(CONSTRAINTS) $(if $(TORCH),--torch-backend $(TORCH))
 CONSTRAINTS = constraints.txt
 
-.PHONY: help demo test test-nodes nodes brownie lint contracts invariants bench clean
+.PHONY: help demo test test-nodes nodes brownie lint contracts invariants bench bench-nodes clean
 .DEFAULT_GOAL := help
 
 help: ## what there is to make
@@ -61,6 +61,9 @@ contracts: node_modules/.package-lock.json $(VENV)/dev ## compile the contracts 
 
 bench: $(VENV)/run ## the demo's figures as JSON, with phe beside them
 	$(BIN)/cairn bench --json
+
+bench-nodes: $(VENV)/run nodes ## seconds and gas of a round on each chain there is here
+	$(BIN)/python scripts/bench_nodes.py $(BENCH_NODES)
 
 clean: ## remove what was installed and built here
 	rm -rf $(VENV) $(BROWNIE) node_modules build dist
