@@ -340,11 +340,11 @@ def resident() -> int:
 
 
 def test_bounded_a_flood_of_junk_costs_the_others_a_moment_and_no_memory(porch: Porch) -> None:
-    limits = Limits(answer_seconds=2, connections=32, connections_per_address=16)
+    limits = Limits(answer_seconds=2, connections=48, connections_per_address=16)
     terms = replace(TERMS, requests_per_minute=300)
     over = threading.Event()
     with porch.door(terms=terms, limits=limits) as door, ExitStack() as stack:
-        for _ in range(2 * limits.connections):  # who says nothing takes places too
+        for _ in range(2 * limits.connections_per_address):  # who says nothing takes places too
             stack.enter_context(socket.create_connection(("127.0.0.1", door.port), 2, ("127.0.0.3", 0)))
         flooders = [threading.Thread(target=flood, args=(door, over, "127.0.0.2")) for _ in range(4)]
         before = resident()
