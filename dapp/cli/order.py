@@ -102,7 +102,7 @@ def place(
     said: Callable[[str], None],
     agreed: Callable[[str], bool],
 ) -> TaskId | None:
-    """Asks the chain whether it would take the task; deals the key, publishes, writes the share files, and pays last.
+    """Asks the chain whether it would take the task; publishes, deals the key, writes the share files, and pays last.
 
     Args:
         said: is told each step.
@@ -122,15 +122,16 @@ def place(
     if not agreed(str(price)):
         return None
 
+    said("publishing strategy and first model")
+    for data in (order.strategy.canonical(), order.model):
+        store.put(data)
     bits = order.settings.key.bits
     said(f"looking for two safe primes of {bits // 2} bits")
     with compute.create(min(2, order.settings.workers)) as executor:
         primes: list[Future[int]] = [executor.submit(dealer.find_prime, bits // 2) for _ in range(2)]
         key, shares = dealer.deal([prime.result() for prime in primes], order.settings.threshold, len(order.holders))
 
-    said("publishing strategy, first model and key")
-    for data in (order.strategy.canonical(), order.model):
-        store.put(data)
+    said("publishing the key")
     terms = order.terms(store.put(key_blob(key)))
 
     learning = contracts.deployment.learning
