@@ -95,11 +95,19 @@ def step(state: EdgeState, input: Input) -> tuple[EdgeState, tuple[Effect, ...]]
 
 
 def _take_in(state: EdgeState, handed: Handed) -> EdgeState:
-    """A message of the current round waits to be relayed; those of earlier rounds wait no longer."""
+    """A message of the current round waits to be relayed, the latest of each sender and kind; those of earlier rounds
+    wait no longer."""
     current = state.view.round
     if current is None or handed in state.inbox or not _is_of(current, handed) or not is_signed(state.facts, handed):
         return state
-    return replace(state, inbox=(*(h for h in state.inbox if _is_of(current, h)), handed))
+    waiting = {_sender(h): h for h in (*state.inbox, handed) if _is_of(current, h)}
+    return replace(state, inbox=tuple(waiting.values()))
+
+
+def _sender(handed: Handed) -> tuple[type, Address | int]:
+    """Who says what kind of thing: a holder by its index."""
+    message = handed.message
+    return type(message), message.holder if isinstance(message, Attestation | ShareCommit) else message.device
 
 
 def _is_of(round_: RoundView, handed: Handed) -> bool:

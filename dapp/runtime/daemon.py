@@ -235,5 +235,9 @@ def _perform(node: Node[Any], work: Work, executor: Executor) -> tuple[Ran, Resu
 
 
 def _words(duty: Duty) -> str:
-    """A duty as people read it; long hex is cut."""
-    return " ".join(str(part) if len(str(part)) <= 12 else f"{str(part)[:8]}…" for part in duty)
+    """A duty as people read it: what, in which round, and for whom or which."""
+    what, *rest = duty
+    if rest and isinstance(rest[0], int):
+        what, rest = f"{what}, round {rest[0]}", rest[1:]
+    named = [text if len(text) <= 12 else f"{text[:8]}…" for text in map(str, rest)]
+    return f"{what} ({', '.join(named)})" if named else str(what)
