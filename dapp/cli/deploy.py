@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from dapp.cli.network import FILE, acting, chain_option, connect, fee_options, key_options, network
+from dapp.cli.network import FILE, acting, chain_option, connect, fee_options, key_options, network, pace_option
 from dapp.errors import SettingsError, StoreFull
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def parameter_options(command: F) -> F:
 @chain_option
 @key_options("the deployer; it needs ether")
 @click.option("--out", metavar="FILE", type=FILE, required=True, help="Where to say where the contracts are.")
-@click.option("--pace", metavar="NAME", help="For tasks of this pace: fast (development chains), normal, slow.")
+@pace_option
 @parameter_options
 @click.option("--yes", is_flag=True, help="Do not ask whether to pay.")
 @fee_options
@@ -102,15 +102,11 @@ def deploy(
         ) from error
     for role, address in contracts.deployment.addresses().items():
         click.echo(f"{role:<13} {checksummed(address)}")
-    click.echo(f"\nwrote {out}\nnow   cairn task create DIR --contracts {out} …")
+    click.echo(f"\nwrote {out}\nnow   cairn task create DIR --chain {chain} --contracts {out} …")
 
 
 def parameters_from(pace: str | None, flags: dict[str, int | None]) -> Parameters:
-    """The defaults, those of a pace instead, and over them whatever a flag says.
-
-    Raises:
-        SettingsError: there is no such pace.
-    """
+    """The defaults, those of a pace instead, and over them whatever a flag says."""
     from dataclasses import replace
 
     from dapp.chain.deploy import Parameters

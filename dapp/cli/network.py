@@ -35,6 +35,11 @@ contracts_option = click.option(
 store_option = click.option(
     "--store", metavar="PLACE", required=True, help="Address of a kubo node or a folder; several, separated by commas."
 )
+pace_option = click.option(
+    "--pace",
+    type=click.Choice(["fast", "normal", "slow"]),
+    help="Windows for blocks of a second and a chain of one's own (fast), or for public networks (slow).",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="The same facts as JSON.")
 
 

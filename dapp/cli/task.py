@@ -23,6 +23,7 @@ from dapp.cli.network import (
     json_option,
     key_options,
     network,
+    pace_option,
     store_at,
     store_option,
     unlock,
@@ -68,7 +69,7 @@ def task() -> None:
     required=True,
     help="Where the files with the key shares go.",
 )
-@click.option("--pace", metavar="NAME", help="Windows: fast (development chains), normal, slow (public networks).")
+@pace_option
 @changes_option
 @click.option("--yes", is_flag=True, help="Do not ask whether to pay.")
 @fee_options
@@ -118,7 +119,7 @@ def create(
         raise click.Abort
     click.echo(f"\ntask     0x{task_id.hex()}\nshares   {shares}: hand each holder its file, and keep none")
     click.echo(f"admit    cairn task admit 0x{task_id.hex()} --contracts {contracts} --key ADMISSION.json DEVICE…")
-    click.echo("watch    cairn task show, with the same --chain and --contracts")
+    click.echo(f"watch    cairn task show --chain {chain} --contracts {contracts}")
 
 
 @task.command(name="list")

@@ -201,7 +201,6 @@ class TestDeploy:
         ("arguments", "code", "message"),
         [
             (("--slash", "999999999999"), ExitCode.CHAIN, "the constant slash cannot be"),
-            (("--pace", "quick"), ExitCode.SETTINGS, "there is no pace 'quick'"),
             (("--out", "deployment.json"), ExitCode.SETTINGS, "deployment.json is there already: nothing was deployed"),
             (("--out", "nowhere/d.json"), ExitCode.SETTINGS, "there is no folder nowhere: nothing was deployed"),
             (("--key", "none.json"), ExitCode.KEY, "none.json"),
