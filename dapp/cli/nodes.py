@@ -63,8 +63,8 @@ def up(folder: Path, period: int, chain_port: int, store_port: int) -> None:
             help=f"Run `cairn down{_flag(folder)}` first; the chain goes on where it was.",
         )
     starts: dict[str, Callable[[], Running]] = {
-        GETH: partial(programs.start_geth, folder / GETH, port=chain_port, period=period),
-        KUBO: partial(programs.start_kubo, folder / KUBO, port=store_port),
+        GETH: partial(programs.start_geth, folder / GETH, port=chain_port, period=period, detached=True),
+        KUBO: partial(programs.start_kubo, folder / KUBO, port=store_port, detached=True),
     }
     nodes: dict[str, Running] = {}
     try:

@@ -26,6 +26,7 @@ from types import TracebackType
 from typing import Any
 
 from dapp.errors import ExitCode, Fatal
+from dapp.private import write_new
 
 HOST = "127.0.0.1"
 NAMES = ("anvil", "forge", "ganache", "geth", "ipfs")
@@ -150,13 +151,14 @@ class Running:
         self.stop()
 
 
-def start_geth(folder: Path, *, port: int = 0, period: int = 0) -> Running:
+def start_geth(folder: Path, *, port: int = 0, period: int = 0, detached: bool = False) -> Running:
     """A development chain of geth, chain id 1337. The same folder goes on with the same chain.
 
     Args:
         folder: made where it is missing.
         port: of the JSON-RPC; 0 takes a free one.
         period: seconds between blocks; 0 mines each transaction at once and nothing else.
+        detached: it goes on when this process or its terminal ends.
 
     Raises:
         ProgramError: geth is missing, the port is in use, or it does not come up.
@@ -183,6 +185,7 @@ def start_geth(folder: Path, *, port: int = 0, period: int = 0) -> Running:
         },
         folder,
         port,
+        detached=detached,
     )
 
 
@@ -255,7 +258,13 @@ def start_ganache(folder: Path, *, port: int = 0) -> Running:
 
 
 def start_kubo(
-    folder: Path, *, port: int = 0, gateway_port: int = 0, swarm_port: int = 0, swarm_key: str | None = None
+    folder: Path,
+    *,
+    port: int = 0,
+    gateway_port: int = 0,
+    swarm_port: int = 0,
+    swarm_key: str | None = None,
+    detached: bool = False,
 ) -> Running:
     """kubo in a swarm of its own, which no node without the same key can join.
 
@@ -265,6 +274,7 @@ def start_kubo(
         gateway_port: of the gateway for browsers; 0 takes a free one.
         swarm_port: where other nodes of the swarm connect; 0 takes a free one.
         swarm_key: content of ``swarm.key``; a fresh key is made where the repository has none.
+        detached: it goes on when this process or its terminal ends.
 
     Raises:
         ProgramError: kubo is missing, a port is in use, or it does not come up.
@@ -274,13 +284,13 @@ def start_kubo(
     if not (folder / "config").exists():
         _run([program, "--repo-dir", folder, "init", "--profile", "test"])
     key = folder / "swarm.key"
-    if swarm_key is not None or not key.exists():
-        key.write_text(swarm_key or new_swarm_key())
-        key.chmod(0o600)
+    if swarm_key is not None:
+        key.unlink(missing_ok=True)
+    if not key.exists():
+        write_new(key, (swarm_key or new_swarm_key()).encode())
     _configure_kubo(folder / "config", port, gateway_port, swarm_port)
-    process = _start(
-        "ipfs", [program, "--repo-dir", folder, "daemon"], folder, {"LIBP2P_FORCE_PNET": "1", "IPFS_TELEMETRY": "off"}
-    )
+    private = {"LIBP2P_FORCE_PNET": "1", "IPFS_TELEMETRY": "off"}
+    process = _start("ipfs", [program, "--repo-dir", folder, "daemon"], folder, private, detached=detached)
     _wait("ipfs", process, folder, lambda: _post(port, "/api/v0/id", b""))
     return Running(
         "ipfs", f"http://{HOST}:{port}", process.pid, folder, gateway=f"http://{HOST}:{gateway_port}", process=process
@@ -321,10 +331,16 @@ def _import_faucet(program: Path, folder: Path, password: Path) -> None:
 
 
 def _start_chain(
-    name: str, command: Sequence[object], options: Mapping[str, object], folder: Path, port: int
+    name: str,
+    command: Sequence[object],
+    options: Mapping[str, object],
+    folder: Path,
+    port: int,
+    *,
+    detached: bool = False,
 ) -> Running:
     flags = [part for option, value in options.items() for part in (f"--{option}", value)]
-    process = _start(name, [*command, *flags], folder, {})
+    process = _start(name, [*command, *flags], folder, {}, detached=detached)
     request = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": []}).encode()
     answer = _wait(name, process, folder, lambda: _post(port, "/", request))
     chain_id = int(answer["result"], 16)
@@ -332,9 +348,9 @@ def _start_chain(
 
 
 def _start(
-    name: str, command: Sequence[object], folder: Path, environment: Mapping[str, str]
+    name: str, command: Sequence[object], folder: Path, environment: Mapping[str, str], *, detached: bool
 ) -> subprocess.Popen[bytes]:
-    # In a session of its own: a Ctrl-C at the terminal is for us, and we then stop it in order.
+    # Unless it is to go on without us, it shares our session: what ends us from outside ends it too.
     with _log(folder, name).open("ab") as log:
         return subprocess.Popen(
             [str(part) for part in command],
@@ -342,7 +358,7 @@ def _start(
             stdout=log,
             stderr=subprocess.STDOUT,
             env=os.environ | environment,
-            start_new_session=True,
+            start_new_session=detached,
         )
 
 

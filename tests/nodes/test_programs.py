@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import stat
 import subprocess
@@ -184,3 +185,24 @@ def test_another_process_stops_what_was_started_here(tmp_path: Path) -> None:
         assert noted.alive
         noted.stop()
         assert not running.alive
+
+
+def test_what_ends_our_session_ends_what_we_started_but_not_what_was_detached(tmp_path: Path) -> None:
+    program("geth")
+    started = (
+        "import sys, time\nfrom pathlib import Path\nfrom dapp.runtime import programs\n"
+        f"for kept in (False, True):\n    here = Path({str(tmp_path)!r}) / str(kept)\n"
+        "    print(programs.start_geth(here, detached=kept).pid, flush=True)\ntime.sleep(60)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", started], stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as parent:
+        assert parent.stdout is not None
+        bound, detached = (int(parent.stdout.readline()) for _ in range(2))
+        os.killpg(parent.pid, signal.SIGTERM)
+    kept = Running("geth", "", detached, tmp_path / "True")
+    gone = Running("geth", "", bound, tmp_path / "False")
+    programs._until(lambda: not gone.alive, 20)
+    assert not gone.alive
+    assert kept.alive
+    kept.stop()
