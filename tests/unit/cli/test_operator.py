@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import stat
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -158,6 +160,25 @@ class TestKeys:
             monkeypatch.setattr(sys, "stdin", nothing)
             refused = cairn("keys", "new", "--out", "new.json")
         assert "CAIRN_PASSWORD" in said(refused, ExitCode.KEY, "there is nobody to ask for the password of new.json")
+
+    def test_at_a_terminal_a_new_password_is_asked_for_twice_and_never_shown(self, here: Place) -> None:
+        program = "import sys; from dapp.cli import main; sys.argv = ['cairn', 'keys', 'new']; main()"
+        child, terminal = pty.fork()
+        if child == 0:
+            os.environ.pop("CAIRN_PASSWORD")
+            os.execv(sys.executable, [sys.executable, "-c", program])
+        shown = b""
+        first, again = b"Password of key.json: ", b"Repeat for confirmation: "
+        for question, answer in ((first, b"plugh"), (again, b"xyzzy"), (first, b"xyzzy"), (again, b"xyzzy")):
+            while not shown.endswith(question):
+                shown += os.read(terminal, 1024)
+            os.write(terminal, answer + b"\n")
+        with suppress(OSError):  # what a terminal says that nobody is at any more
+            while more := os.read(terminal, 1024):
+                shown += more
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == ExitCode.OK
+        assert keystore.load(Path("key.json"), "xyzzy")
+        assert not [secret for secret in (b"plugh", b"xyzzy") if secret in shown]
 
     def test_a_password_file_counts_before_the_environment_and_must_be_closed(self, cairn: Run, here: Place) -> None:
         Path("password").write_text("another\n")
