@@ -251,7 +251,8 @@ contract Learning is ILearning, EIP712 {
             state.relayed |= relayed;
             _relayedBy[key][msg.sender] |= relayed;
         }
-        _count(taskId, state.round, committed);
+        // A batch of which nothing was taken moves no time: nobody could read it from the events.
+        if (committed != state.round.committed) _count(taskId, state.round, committed);
     }
 
     /// @inheritdoc ILearning

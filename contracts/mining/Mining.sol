@@ -316,7 +316,8 @@ contract Mining is IMining, ISlate, EIP712 {
             }
         }
         _countRelayed(state, c.key, relayed);
-        _countShared(state, shared, c.schedule);
+        // A batch of which nothing was taken moves no time: nobody could read it from the events.
+        if (shared != state.shared) _countShared(state, shared, c.schedule);
     }
 
     /// @inheritdoc IMining
