@@ -58,7 +58,7 @@ def connect() -> Connection:
 
     Raises:
         Unreachable: no chain answers.
-        KeystoreError: the key that is named cannot be read.
+        KeyFileError: the key that is named cannot be read.
     """
     brownie = sys.modules.get("brownie")
     if brownie is not None and brownie.network.is_connected():

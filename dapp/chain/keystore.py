@@ -10,28 +10,20 @@ import fcntl
 import json
 import os
 import secrets
-import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from eth_keyfile.keyfile import create_keyfile_json, decode_keyfile_json
 
+from dapp import private
 from dapp.chain.keys import SECP256K1_ORDER, Account
 from dapp.chain.network import DEVELOPMENT_CHAINS
-from dapp.errors import ChainError, ExitCode, Fatal, Rejected
+from dapp.errors import ChainError, ExitCode, Fatal, KeyFileError
 from dapp.types import Address
 
 SCRYPT_N = 2**18
 """Work and memory (256 MiB, about a second) that each guess of a password costs."""
-LARGEST = 64 * 1024
-"""Bytes of a file that is read as a keystore."""
-
-
-class KeystoreError(Rejected):
-    """A keystore cannot be written, read or opened."""
-
-    code = ExitCode.KEY
 
 
 class KeyInUse(Fatal):
@@ -44,7 +36,7 @@ def new(path: Path, password: str) -> Account:
     """Makes a key and writes its keystore.
 
     Raises:
-        KeystoreError: there is a file already, or it cannot be written.
+        KeyFileError: there is a file already, or it cannot be written.
     """
     return import_key(path, (secrets.randbelow(SECP256K1_ORDER - 1) + 1).to_bytes(32, "big"), password)
 
@@ -54,34 +46,15 @@ def import_key(path: Path, private_key: bytes, password: str) -> Account:
 
     Raises:
         ChainError: these bytes are no key.
-        KeystoreError: the password is empty, there is a file already, or it cannot be written.
+        KeyFileError: the password is empty, there is a file already, or it cannot be written.
     """
     account = Account(private_key)
     if not password:
-        raise KeystoreError("a keystore without a password protects nothing", help="Choose a password.")
+        raise KeyFileError("a keystore without a password protects nothing", help="Choose a password.")
     content = create_keyfile_json(
         private_key, password.encode(), version=3, kdf="scrypt", iterations=SCRYPT_N, salt_size=32
     )
-    data = json.dumps(content, indent=1).encode() + b"\n"
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise KeystoreError(
-            f"{path} is there already, and a key is never written over", help="Choose another file."
-        ) from None
-    except OSError as error:
-        raise _unusable(path, error) from None
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(file.fileno(), 0o600)  # whatever the umask took away
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        with suppress(OSError):
-            path.unlink()
-        raise _unusable(path, error) from None
+    private.write_new(path, json.dumps(content, indent=1).encode() + b"\n")
     return account
 
 
@@ -89,7 +62,7 @@ def load(path: Path, password: str) -> Account:
     """Opens a keystore.
 
     Raises:
-        KeystoreError: it is not there, is open to others, is no keystore, or the password is wrong.
+        KeyFileError: it is not there, is open to others, is no keystore, or the password is wrong.
     """
     content = _read(path)
     try:
@@ -97,13 +70,13 @@ def load(path: Path, password: str) -> Account:
         account = Account(bytes(key))
     except Exception as error:  # its libraries raise many kinds, and none may show what it holds
         if "MAC mismatch" in str(error):
-            raise KeystoreError(
+            raise KeyFileError(
                 f"the password does not open {path}", help="Type it again. Nobody can open it without."
             ) from None
         raise _no_keystore(path) from None
     named = content.get("address")
     if isinstance(named, str) and named.lower().removeprefix("0x") != account.address.hex():
-        raise KeystoreError(
+        raise KeyFileError(
             f"{path} says it holds the key of {named}, and holds that of 0x{account.address.hex()}",
             help="Somebody changed the file: take the one of your backup.",
         )
@@ -114,7 +87,7 @@ def address(path: Path) -> Address | None:
     """Whose key a keystore says it holds, without its password; None where it does not say.
 
     Raises:
-        KeystoreError: it is not there, is open to others, or is no keystore.
+        KeyFileError: it is not there, is open to others, or is no keystore.
     """
     named = _read(path).get("address")
     try:
@@ -127,17 +100,17 @@ def plain(value: str, chain_id: int) -> Account:
     """The account of a private key that stands somewhere in plain hexadecimal, as in an environment.
 
     Raises:
-        KeystoreError: the chain is none for development, or the value is no key.
+        KeyFileError: the chain is none for development, or the value is no key.
     """
     if chain_id not in DEVELOPMENT_CHAINS:
-        raise KeystoreError(
+        raise KeyFileError(
             f"a private key in plain text is not taken on chain {chain_id}",
             help="Put it in a keystore with `cairn keys import`, and name that file.",
         )
     try:
         return Account(bytes.fromhex(value.removeprefix("0x")))
     except (ValueError, ChainError):
-        raise KeystoreError(
+        raise KeyFileError(
             "what stands in place of a private key is none", help="It is 64 hexadecimal digits, with or without 0x."
         ) from None
 
@@ -151,14 +124,14 @@ def hold(folder: Path, key: Address, chain_id: int) -> Iterator[None]:
 
     Raises:
         KeyInUse: another process holds it; names that process.
-        KeystoreError: the folder cannot be written.
+        KeyFileError: the folder cannot be written.
     """
     path = folder / f"0x{key.hex()}.{chain_id}.lock"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise _unusable(path, error) from None
+        raise private.unusable(path, error) from None
     with os.fdopen(descriptor, "r+b") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -175,36 +148,18 @@ def hold(folder: Path, key: Address, chain_id: int) -> Iterator[None]:
 
 
 def _read(path: Path) -> dict[str, object]:
-    try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            data = file.read(LARGEST + 1)
-    except FileNotFoundError:
-        raise KeystoreError(
-            f"there is no keystore {path}", help="Make one with `cairn keys new`, or name the right file."
-        ) from None
-    except OSError as error:
-        raise _unusable(path, error) from None
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise KeystoreError(
-            f"{path} is open to others (mode {stat.S_IMODE(mode):04o})",
-            help=f"Close it with `chmod 600 {path}`; if others used this machine meanwhile, make a new key.",
-        )
+    data = private.read(path, "keystore", "Make one with `cairn keys new`, or name the right file.")
     try:
         content = json.loads(data)
     except ValueError:
         raise _no_keystore(path) from None
-    if len(data) > LARGEST or not isinstance(content, dict):
+    if not isinstance(content, dict):
         raise _no_keystore(path)
     return content
 
 
-def _no_keystore(path: Path) -> KeystoreError:
-    return KeystoreError(
+def _no_keystore(path: Path) -> KeyFileError:
+    return KeyFileError(
         f"{path} is no keystore of version 3",
         help="Give the file that `cairn keys new` or a wallet's export wrote, or your backup of it.",
     )
-
-
-def _unusable(path: Path, error: OSError) -> KeystoreError:
-    return KeystoreError(f"{path} cannot be used: {error.strerror}", help="Check the folder and whose it is.")

@@ -72,7 +72,7 @@ def _private_key(source: Path | None) -> bytes:
     from dapp import private
 
     if source is not None:
-        text, where = private.read(source).decode("ascii", "replace"), str(source)
+        text, where = private.read(source, "file", "Name the right file.").decode("ascii", "replace"), str(source)
     elif sys.stdin.isatty():
         text, where = click.prompt("Private key", hide_input=True, err=True), "what was typed"
     else:

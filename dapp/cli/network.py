@@ -183,7 +183,7 @@ def _password_in(file: Path) -> str:
     from dapp import private
 
     try:
-        lines = private.read(file).decode().splitlines()
+        lines = private.read(file, "password file", "Write the password into its first line.").decode().splitlines()
     except UnicodeDecodeError:
         raise KeyFileError(f"the password file {file} is no text in UTF-8", help="Save it as UTF-8.") from None
     if not lines or not lines[0]:
@@ -195,7 +195,7 @@ def unlock(key: Path, password_file: Path | None) -> Account:
     """The account in a keystore.
 
     Raises:
-        KeystoreError: it cannot be read, others may read it, or the password is wrong.
+        KeyFileError: it cannot be read, others may read it, or the password is wrong.
     """
     from dapp.chain import keystore
 
@@ -207,7 +207,7 @@ def acting(client: Client, key: Path, password_file: Path | None) -> Iterator[Ac
     """The account in a keystore, with which no other process acts on the client's chain meanwhile.
 
     Raises:
-        KeystoreError: it cannot be read, others may read it, or the password is wrong.
+        KeyFileError: it cannot be read, others may read it, or the password is wrong.
         KeyInUse: another process acts with it.
     """
     from dapp.chain import keystore

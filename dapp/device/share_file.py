@@ -111,13 +111,12 @@ class ShareFile:
         Raises:
             KeyFileError: the file cannot be read, others may read it, or it is no share.
         """
+        help = "Ask the task's requester for the file as it was dealt."
         try:
-            return cls.from_json(private.read(path).decode())
+            return cls.from_json(private.read(path, "key share", help).decode())
         except ValueError as error:
             reason = "it is no text" if isinstance(error, UnicodeDecodeError) else str(error)
-            raise KeyFileError(
-                f"{path} is not a key share: {reason}", help="Ask the task's requester for the file as it was dealt."
-            ) from None
+            raise KeyFileError(f"{path} is no key share: {reason}", help=help) from None
 
     def write(self, path: Path) -> None:
         """Writes a new file with mode 0600.

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from dapp.chain import keystore
 from dapp.chain.keys import Account
-from dapp.chain.keystore import KeyInUse, KeystoreError
-from dapp.errors import CairnError
+from dapp.chain.keystore import KeyInUse
+from dapp.errors import CairnError, KeyFileError
 
 KEY = bytes(range(1, 33))
 
@@ -71,17 +71,17 @@ def test_a_key_is_never_written_over(tmp_path: Path) -> None:
     path = tmp_path / "key.json"
     keystore.new(path, "p")
     before = path.read_bytes()
-    with pytest.raises(KeystoreError, match="is there already"):
+    with pytest.raises(KeyFileError, match="is there already"):
         keystore.new(path, "p")
     assert path.read_bytes() == before
 
 
 @pytest.mark.usefixtures("quick")
 def test_a_keystore_needs_a_password_and_the_right_one(tmp_path: Path) -> None:
-    with pytest.raises(KeystoreError, match="without a password"):
+    with pytest.raises(KeyFileError, match="without a password"):
         keystore.new(tmp_path / "key.json", "")
     keystore.new(tmp_path / "key.json", "right")
-    with pytest.raises(KeystoreError, match="the password does not open"):
+    with pytest.raises(KeyFileError, match="the password does not open"):
         keystore.load(tmp_path / "key.json", "wrong")
 
 
@@ -91,7 +91,7 @@ def test_a_keystore_open_to_others_is_refused(tmp_path: Path, mode: int) -> None
     path = tmp_path / "key.json"
     keystore.new(path, "p")
     path.chmod(mode)
-    with pytest.raises(KeystoreError, match=rf"open to others \(mode {mode:04o}\)") as caught:
+    with pytest.raises(KeyFileError, match=rf"open to others \(mode {mode:04o}\)") as caught:
         keystore.load(path, "p")
     assert "chmod 600" in caught.value.help
 
@@ -103,12 +103,12 @@ def test_what_is_no_keystore_is_called_so(tmp_path: Path, content: str) -> None:
     path = tmp_path / "key.json"
     path.touch(0o600)
     path.write_text(content)
-    with pytest.raises(KeystoreError, match="is no keystore"):
+    with pytest.raises(KeyFileError, match="is no keystore"):
         keystore.load(path, "p")
 
 
 def test_a_missing_keystore_is_named(tmp_path: Path) -> None:
-    with pytest.raises(KeystoreError, match=r"there is no keystore .*nowhere\.json"):
+    with pytest.raises(KeyFileError, match=r"there is no keystore .*nowhere\.json"):
         keystore.load(tmp_path / "nowhere.json", "p")
 
 
@@ -117,14 +117,14 @@ def test_a_keystore_that_names_another_address_is_refused(tmp_path: Path) -> Non
     path = tmp_path / "key.json"
     keystore.new(path, "p")
     path.write_text(json.dumps(json.loads(path.read_text()) | {"address": "11" * 20}))
-    with pytest.raises(KeystoreError, match="says it holds the key of"):
+    with pytest.raises(KeyFileError, match="says it holds the key of"):
         keystore.load(path, "p")
 
 
 def test_a_plain_key_is_taken_on_development_chains_only() -> None:
     for chain_id in (1337, 31337):
         assert keystore.plain("0x" + KEY.hex(), chain_id).private_key == KEY
-    with pytest.raises(KeystoreError, match=r"plain text is not taken on chain 1$"):
+    with pytest.raises(KeyFileError, match=r"plain text is not taken on chain 1$"):
         keystore.plain(KEY.hex(), 1)
 
 
