@@ -17,7 +17,7 @@ from dapp.errors import CryptoError
 
 MOST_FACTORS = 32
 """Devices that the contract multiplies in one transaction."""
-MOST_GAS = 7_400_000
+MOST_GAS = 7_500_000
 """What a transaction of a proof may cost by :func:`gas`, so that it stays below eight million."""
 
 
@@ -128,7 +128,7 @@ def gas(public: PublicKey, exponents: Sequence[int], leaves: int) -> int:
     square = 2 * (public.ciphertext_bytes // 8) ** 2
     powers = sum(square * (max(exponent.bit_length() - 1, 1) + 2) for exponent in exponents)
     calldata = len(exponents) * (public.ciphertext_bytes + 32 * (branch_length(0, leaves) + 14))
-    around = 150_000 + len(exponents) * (25_000 + 30 * public.ciphertext_bytes)
+    around = 260_000 + len(exponents) * (25_000 + 30 * public.ciphertext_bytes)
     return max(powers + 16 * calldata + around, 40 * calldata)
 
 

@@ -31,15 +31,11 @@ def modulus(bits: int, seed: int = 0) -> PublicKey:
     return PublicKey(Random(seed).getrandbits(bits) | 1 << (bits - 1) | 1)
 
 
-def terms_for(house: House, public: PublicKey, count: int, **groups: dict[str, Any]) -> Terms:
-    """Terms that name this key and so many ciphertexts."""
+def terms_for(house: House, public: PublicKey, **groups: dict[str, Any]) -> Terms:
+    """Terms that name this key."""
     usual = house.terms(**groups)
     blob = key_blob(public, usual)
-    return replace(
-        usual,
-        key=replace(usual.key, digest=cid.digest(blob), size=len(blob), bits=public.bits),
-        encoding=replace(usual.encoding, ciphertexts=count),
-    )
+    return replace(usual, key=replace(usual.key, digest=cid.digest(blob), size=len(blob), bits=public.bits))
 
 
 def key_blob(public: PublicKey, terms: Terms) -> bytes:
@@ -70,7 +66,7 @@ class Sums(Drive):
         **groups: dict[str, Any],
     ) -> Self:
         public, random = modulus(bits, seed), Random(seed)
-        terms = terms_for(house, public, count, **groups)
+        terms = terms_for(house, public, **{"encoding": {"ciphertexts": count}} | groups)
         opened = house.start(weights, terms)
         columns = {k: [random.randrange(1, public.n_squared) for _ in range(count)] for k in range(len(weights))}
         return cls(house, opened.task_id, opened.number, terms, public=public, columns=columns, weights=weights)
@@ -86,8 +82,8 @@ class Sums(Drive):
 
     def update(self, device: int) -> Update:
         blob = self.blob(device)
-        root = merkle.ciphertext_root(self.public, self.data(self.columns[device]))
-        return Update(cid.digest(blob), len(blob), self.roots.get(device, root), 1234)
+        root = self.roots.get(device) or self.root(self.columns[device])
+        return Update(cid.digest(blob), len(blob), root, 1234)
 
     def exponent(self, device: int) -> int:
         return self.weights[device] if self.terms.encoding.weighting == Weighting.EDGE else 1
@@ -109,7 +105,7 @@ class Sums(Drive):
 
     def aggregate(self, edge: Account, nonce: int = 0) -> Aggregate:
         data = self.data(self.claim(edge))
-        return Aggregate(Digest(cid.digest(data)), len(data), merkle.ciphertext_root(self.public, data), nonce)
+        return Aggregate(Digest(cid.digest(data)), len(data), self.root(self.claim(edge)), nonce)
 
     def judged(self, *claims: Sequence[int]) -> Self:
         """Up to the end of Open, with one candidate for each of these claims."""
@@ -128,6 +124,9 @@ class Sums(Drive):
     def facts(self, **changes: Any) -> ProofFacts:
         n = self.public.n.to_bytes(self.public.n_bytes, "big")
         return replace(ProofFacts(self.task_id, self.number, self.terms, n), **changes)
+
+    def root(self, numbers: Sequence[int]) -> bytes:
+        return merkle.ciphertext_root(self.public, self.data(numbers))
 
     def leaf(self, numbers: Sequence[int], position: int) -> Leaf:
         leaf = fraud.Leaf.of(self.public, self.data(numbers), position)
@@ -162,11 +161,15 @@ class Sums(Drive):
         arguments = self.proof(position, slot, **changes)
         return self.house.paillier_sum.send(by or self.house.anyone, "strikeOut", *arguments)
 
-    def multiply(self, position: int, before: Partial, devices: Iterable[int], by: Account | None = None) -> Partial:
+    def multiply(self, position: int, before: Partial, devices: Iterable[int]) -> Partial:
         """Multiplies these devices in; what it came to."""
+        return self.multiplied(position, before, devices)[1]
+
+    def multiplied(self, position: int, before: Partial, devices: Iterable[int]) -> tuple[Sent, Partial]:
         factors = self.factors(position, devices)
         arguments = plain(self.facts(), position, before, factors)
-        event = self.house.paillier_sum.send(by or self.house.anyone, "multiply", *arguments).event("ProductAdvanced")
+        sent = self.house.paillier_sum.send(self.house.anyone, "multiply", *arguments)
+        event = sent.event("ProductAdvanced")
         begun = int.from_bytes(before.product, "big") if before.product else None
         parts = [
             fraud.Factor(f.update.root, self.exponent(k), fraud.Leaf(f.leaf.ciphertext, f.leaf.branch))
@@ -175,7 +178,7 @@ class Sums(Drive):
         product = fraud.partial_bytes(self.public, fraud.product(self.public, parts, begun))
         after = Partial(event["remaining"], product)
         assert event["commitment"] == fraud.commitment(after.remaining, after.product)
-        return after
+        return sent, after
 
     def verdict(self, position: int, slot: int = 0) -> bool:
         """What the twin of the contract says to the same proof."""
@@ -191,6 +194,36 @@ class Sums(Drive):
         ]
         root, count = self.aggregate(edge).root, self.terms.encoding.ciphertexts
         return fraud.is_wrong(self.public, position, count, root, shown, factors if position < count else ())
+
+
+TALL = 4096
+"""Ciphertexts of a large model: twelve siblings on the way up."""
+
+
+@dataclass
+class Tall(Sums):
+    """One position of a large model: of its trees only what a proof shows is there."""
+
+    def siblings(self, numbers: Sequence[int]) -> tuple[bytes, ...]:
+        length = fraud.branch_length(0, TALL)
+        return tuple(merkle.keccak256(bytes([i]) + self.data(numbers)) for i in range(length))
+
+    def root(self, numbers: Sequence[int]) -> bytes:
+        node = merkle.ciphertext_leaf(0, self.data(numbers))
+        for sibling in self.siblings(numbers):
+            node = merkle.keccak256(b"".join(sorted((node, sibling))))
+        return node
+
+    def leaf(self, numbers: Sequence[int], position: int) -> Leaf:
+        return Leaf(self.data(numbers), self.siblings(numbers))
+
+    @classmethod
+    def lied(cls, house: House, devices: int, bits: int, weights: int) -> Self:
+        """A candidate that is off by one, over so many devices whose weights add up to this."""
+        cohort = {"max_devices": devices, "max_weight": weights, "weight_cap": weights}
+        shares = [weights // devices] * devices
+        sums = cls.start(house, weights=shares, count=1, bits=bits, cohort=cohort, encoding={"ciphertexts": TALL})
+        return sums.judged([sums.right()[0] ^ 1])
 
 
 def plain(*values: Any) -> tuple[Any, ...]:

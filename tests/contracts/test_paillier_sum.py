@@ -42,7 +42,8 @@ def test_a_right_sum_is_never_struck_out_at_any_position(house: House, weighting
     checked = 0
     for seed in range(3):
         with house.supposing():
-            sums = Sums.start(house, count=25, bits=bits, seed=seed, encoding={"weighting": weighting})
+            encoding = {"ciphertexts": 25, "weighting": weighting}
+            sums = Sums.start(house, count=25, bits=bits, seed=seed, encoding=encoding)
             sums.judged(sums.right())
             for position in range(25):
                 arguments = sums.proof(position)
