@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from dapp.chain.contracts import Call
 from dapp.chain.errors import ContractError, contract_error
 from dapp.chain.events import decode_all
-from dapp.chain.keys import Account, Transaction, checksummed, created_address
+from dapp.chain.keys import Account, SignedTransaction, Transaction, checksummed, created_address
 from dapp.chain.node import Block, Message, Mined, Node, Reverted, SignAnew
 from dapp.errors import CairnError, ChainError
 from dapp.protocol.events import Event
@@ -40,7 +40,10 @@ class Receipt:
 
 
 class Client:
-    """Reads from and sends to a node. One client a node: it remembers the nonce of every key that it sends with.
+    """Reads from and sends to a node.
+
+    It asks for a key's nonce whenever it sends. A remembered one would leave a gap where a chain was rolled back, and
+    every later transaction would wait for ever.
 
     Attributes:
         gas_used: gas of every transaction sent, by ``Contract.function``.
@@ -49,7 +52,6 @@ class Client:
     def __init__(self, node: Node) -> None:
         self.node = node
         self.gas_used: dict[str, list[int]] = defaultdict(list)
-        self._nonces: dict[Address, int] = {}
 
     @classmethod
     def from_web3(cls, web3: Web3, network: Network | None = None) -> Client:
@@ -122,13 +124,12 @@ class Client:
             ContractError: its constructor refused.
         """
         receipt = self.send(account, Call(contract, "constructor", b"", creation_code))
-        return created_address(account.address, self._nonces[account.address] - 1), receipt
+        sent = SignedTransaction.from_raw(self.node.mined(receipt.tx_hash).raw).transaction
+        return created_address(account.address, sent.nonce), receipt
 
     def nonce(self, address: Address) -> int:
         """The nonce of the address's next transaction."""
-        if address not in self._nonces:
-            self._nonces[address] = self.node.nonce(address)
-        return self._nonces[address]
+        return self.node.nonce(address)
 
     def logs(self, from_block: int, to_block: int, addresses: Sequence[Address] = ()) -> list[Event]:
         """Events in a range of blocks, both ends included, in the chain's order; of these contracts, or of all."""
@@ -141,6 +142,7 @@ class Client:
         """Signs what no contract refuses beforehand, and sends it."""
         refused: dict[int, ChainError] = {}
         signed: list[tuple[Account, Transaction]] = []
+        nonces: dict[Address, int] = {}
         where = " and ".join(_where(*each) for each in calls)
         try:
             tip, cap = self.node.fees()
@@ -154,10 +156,11 @@ class Client:
                 except ChainError as error:
                     refused[index] = error
                     continue
-                nonce = self.nonce(account.address)
+                nonce = nonces.get(account.address)
+                nonce = self.nonce(account.address) if nonce is None else nonce
                 fields = Transaction(self.chain_id, nonce, tip, cap, gas, call.to, Wei(call.value), call.data)
                 signed.append((account, fields))
-                self._nonces[account.address] = nonce + 1
+                nonces[account.address] = nonce + 1
 
             def resign(index: int, tip: Wei, cap: Wei) -> bytes:
                 account, fields = signed[index]
@@ -165,21 +168,10 @@ class Client:
 
             sent = iter(self.node.send_all([account.sign(fields) for account, fields in signed], resign))
         except SignAnew as error:  # the embedded chain sends all or none
-            self._forget(calls)
             return [error] * len(calls)
-        except CairnError as error:
-            self._forget(calls)
-            if isinstance(error, ChainError):
-                raise ChainError(f"{where} failed: {error}", help=error.help) from error
-            raise
-        outcomes = [refused[index] if index in refused else next(sent) for index in range(len(calls))]
-        self._forget([call for call, outcome in zip(calls, outcomes, strict=True) if not isinstance(outcome, Mined)])
-        return outcomes
-
-    def _forget(self, calls: Sequence[tuple[Account, Call]]) -> None:
-        """The nonces of those whose transactions were not mined are asked for anew."""
-        for account, _ in calls:
-            self._nonces.pop(account.address, None)
+        except ChainError as error:
+            raise ChainError(f"{where} failed: {error}", help=error.help) from error
+        return [refused[index] if index in refused else next(sent) for index in range(len(calls))]
 
     def _result(self, account: Account, call: Call, outcome: Mined | SignAnew | ChainError) -> Receipt | ChainError:
         where = _where(account, call)

@@ -99,9 +99,10 @@ class Endpoints(JSONBaseProvider):
 
         return self._ask(ask)
 
-    def pass_over(self, why: str, seconds: float = 1.0) -> None:
-        """Lets the address that answered last rest, because what it said cannot be used."""
-        self._rest(self._last, _NoAnswerError(why, seconds))
+    def pass_over(self, why: str, seconds: float = 10.0) -> None:
+        """Lets the address that answered last rest, because what it said cannot be used; if there is another."""
+        if len(self._endpoints) > 1:
+            self._rest(self._last, _NoAnswerError(why, seconds))
 
     def _ask(self, question: Callable[[_Endpoint], T]) -> T:
         for _ in range(self._network.tries * len(self._endpoints)):

@@ -22,7 +22,7 @@ from web3.types import RPCEndpoint
 from dapp.chain import refusals
 from dapp.chain.endpoints import Endpoints
 from dapp.chain.header import header_rlp, octets, quantity
-from dapp.chain.keys import SignedTransaction, Transaction, checksummed
+from dapp.chain.keys import DYNAMIC_FEE, SignedTransaction, Transaction, checksummed
 from dapp.chain.network import GWEI, Network
 from dapp.chain.node import (
     Block,
@@ -55,6 +55,8 @@ FIRST_POLL, LAST_POLL = 0.01, 0.5
 """Seconds between questions for receipts: at first, and at most."""
 RESEND_AFTER = 10.0
 """Seconds after which a node that may have lost its pool is offered a transaction again."""
+STALE_AFTER = 15.0
+"""Seconds without a new block after which another address is asked, whether it has one."""
 REMEMBERED = 4096
 """Blocks and times that are kept."""
 
@@ -80,7 +82,7 @@ class Web3Node:
         self._seen: OrderedDict[int, bytes] = OrderedDict()
         self._times: OrderedDict[bytes, int] = OrderedDict()
         self._head: Block | None = None
-        self._last_mined: Mined | None = None
+        self._moved = time.monotonic()
 
     @classmethod
     def connect(cls, urls: Sequence[str], network: Network | None = None) -> Web3Node:
@@ -163,8 +165,9 @@ class Web3Node:
             self._remember(new.number, new.hash)
         elif new.number <= last.number:
             self._check_seen(new.number, new.hash)
-            if new.number < last.number:
-                self._pass_over(f"is at block {new.number}, behind {last.number}")
+            if new.number < last.number or time.monotonic() - self._moved > STALE_AFTER:
+                self._pass_over(f"stays at block {new.number}")
+                self._moved = time.monotonic()
             return last
         else:
             if new.number == last.number + 1:
@@ -175,11 +178,19 @@ class Web3Node:
                     return last
                 self._check_seen(last.number, octets(before["hash"]))
             self._remember(new.number, new.hash)
-        self._head = new
+        self._head, self._moved = new, time.monotonic()
         return new
 
     def header(self, number: int) -> bytes:
         return header_rlp(self._block(number))
+
+    def headers(self, numbers: Sequence[int]) -> list[bytes]:
+        return [header_rlp(block) for block in self.blocks(numbers)]
+
+    def blocks(self, numbers: Sequence[int]) -> list[Json]:
+        """Blocks as the node gives them, with the hashes of their transactions."""
+        blocks = self.ask_all([("eth_getBlockByNumber", [hex(number), False]) for number in numbers])
+        return [self._there(block, number) for block, number in zip(blocks, numbers, strict=True)]
 
     def balance(self, address: Address) -> Wei:
         return Wei(quantity(self.ask("eth_getBalance", checksummed(address), "latest")))
@@ -234,14 +245,30 @@ class Web3Node:
             raise said.as_error() from None
 
     def mined(self, tx_hash: bytes) -> Mined:
-        if self._last_mined is not None and self._last_mined.hash == tx_hash:
-            return self._last_mined
-        name = f"0x{tx_hash.hex()}"
-        sent, receipt = self.ask_all([("eth_getTransactionByHash", [name]), ("eth_getTransactionReceipt", [name])])
-        if sent is None or receipt is None:
-            raise ChainError(
-                f"no transaction {name} on this chain", help="It was never sent, or the chain was rolled back."
-            )
+        (mined,) = self.all_mined([tx_hash])
+        return mined
+
+    def all_mined(self, hashes: Sequence[bytes]) -> list[Mined]:
+        """
+        Raises:
+            ChainError: one is not on this chain, or not what its hash says.
+        """
+        names = [f"0x{tx_hash.hex()}" for tx_hash in hashes]
+        methods = "eth_getTransactionByHash", "eth_getTransactionReceipt"
+        answers = self.ask_all([(method, [name]) for method in methods for name in names])
+        found = list(zip(names, answers[: len(names)], answers[len(names) :], strict=True))
+        for name, sent, receipt in found:
+            if sent is None or receipt is None:
+                raise ChainError(
+                    f"no transaction {name} on this chain", help="It was never sent, or the chain was rolled back."
+                )
+        self._learn_times(receipt["blockHash"] for _, _, receipt in found)
+        return [self._as_mined(receipt, self._raw(name, sent)) for name, sent, receipt in found]
+
+    def _raw(self, name: str, sent: Json) -> bytes:
+        """A transaction's signed envelope; empty for one that Cairn would not have sent."""
+        if quantity(sent.get("type") or "0x0") != DYNAMIC_FEE[0] or sent.get("accessList"):
+            return b""
         transaction = Transaction(
             chain_id=quantity(sent.get("chainId") or hex(self.chain_id)),
             nonce=quantity(sent["nonce"]),
@@ -254,13 +281,9 @@ class Web3Node:
         )
         parity = sent["yParity"] if sent.get("yParity") is not None else sent["v"]
         raw = transaction.signed(quantity(parity), quantity(sent["r"]), quantity(sent["s"]))
-        if keccak(raw) != tx_hash:
-            raise ChainError(
-                f"transaction {name} is not what its hash says",
-                help="Only EIP-1559 transactions without access list can be read; or the node lies.",
-            )
-        self._last_mined = self._as_mined(receipt, raw)
-        return self._last_mined
+        if keccak(raw) != octets(name):
+            raise ChainError(f"transaction {name} is not what its hash says", help="The node lies or is broken.")
+        return raw
 
     def logs(self, from_block: int, to_block: int, addresses: Sequence[Address] = ()) -> Sequence[Log]:
         """In ranges that the node can answer: one that is refused is asked for in halves.
@@ -473,7 +496,10 @@ class Web3Node:
         return quantity(self.ask("eth_blockNumber"))
 
     def _block(self, which: int | str) -> Json:
-        block: Json | None = self.ask("eth_getBlockByNumber", hex(which) if isinstance(which, int) else which, False)
+        name = hex(which) if isinstance(which, int) else which
+        return self._there(self.ask("eth_getBlockByNumber", name, False), which)
+
+    def _there(self, block: Json | None, which: int | str) -> Json:
         if block is None:
             raise ChainError(
                 f"the chain at {self} has no block {which}",
@@ -491,7 +517,7 @@ class Web3Node:
             timestamp=self._times[octets(receipt["blockHash"])],
             gas_used=quantity(receipt["gasUsed"]),
             ok=ok,
-            refusal=b"" if ok else self._why(raw, block),
+            refusal=b"" if ok or not raw else self._why(raw, block),
             raw=raw,
             logs=tuple(log for log, _ in self._as_logs(receipt["logs"])),
         )
