@@ -100,6 +100,9 @@ class Devnet:
         encoded: bytes = rlp.encode(self._header(number))
         return encoded
 
+    def headers(self, numbers: Sequence[int]) -> list[bytes]:
+        return [self.header(number) for number in numbers]
+
     def balance(self, address: Address) -> Wei:
         return Wei(self._at_head().state.get_balance(evm.Address(address)))
 
@@ -201,6 +204,9 @@ class Devnet:
             raise ChainError(
                 f"no transaction 0x{tx_hash.hex()} on this chain", help="It was never sent here, or was reverted."
             ) from None
+
+    def all_mined(self, hashes: Sequence[bytes]) -> list[Mined]:
+        return [self.mined(each) for each in hashes]
 
     def mine(self, blocks: int = 1) -> None:
         """Mines empty blocks, a second apart."""

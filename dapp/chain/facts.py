@@ -8,7 +8,8 @@
   ``{"kind": "transaction", "hash", "block", "timestamp", "sender", "gas_used", "raw"}``, followed by those logs:
   ``{"kind": "log", "address", "topics", "data", "block", "timestamp", "log_index", "tx_hash", "sender", "gas_used"}``.
   ``raw`` is the signed EIP-1559 envelope: its keccak256 is ``hash``, its signer is ``sender``, and its calldata holds
-  what was relayed, signatures included;
+  what was relayed, signatures included. A transaction of another kind has ``raw`` 0x and ``sender`` zero: only that
+  it caused these logs is told;
 - last, in order, ``{"kind": "header", "number", "rlp"}`` for each block that has such a log or that gives a seed.
 
 Reading checks what can be checked without the chain: hashes, senders, and times against headers. That no log was left
@@ -18,24 +19,29 @@ out, and that the headers are the chain's, only the chain itself can tell.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import rlp
 from eth_hash.auto import keccak
 
-from dapp.chain.client import LOG_RANGE, Client
+from dapp.chain.client import LOG_RANGE, NOBODY, Client
 from dapp.chain.contracts import Deployment
 from dapp.chain.events import decode
 from dapp.chain.keys import SignedTransaction
-from dapp.chain.node import Log
+from dapp.chain.node import Log, Mined, Node
 from dapp.errors import AuditError, BlobError, ChainError
 from dapp.protocol.events import Event, SeedRequested
 from dapp.types import Address, Wei
 
+T = TypeVar("T")
+
 FORMAT = 1
+AT_ONCE = 100
+"""Transactions, or headers, that are asked for and held at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,8 @@ class Header:
     number: int
     timestamp: int
     prevrandao: bytes
+    receipts_root: bytes
+    bloom: bytes
     hash: bytes
     parent: bytes
     rlp: bytes
@@ -58,12 +66,13 @@ class Header:
         """
         fields = rlp.decode(encoded)
         number, timestamp = (int.from_bytes(fields[place], "big") for place in (8, 11))
-        return cls(number, timestamp, fields[13], keccak(encoded), fields[0], encoded)
+        return cls(number, timestamp, fields[13], fields[5], fields[6], keccak(encoded), fields[0], encoded)
 
 
 @dataclass(frozen=True, slots=True)
 class TransactionFacts:
-    """A transaction and the events that it caused; ``data`` is its calldata."""
+    """A transaction and the events that it caused; ``data`` is its calldata. One of another kind than EIP-1559, or with
+    an access list, is not ``readable``: neither sender nor receiver nor calldata are known."""
 
     hash: bytes
     block: int
@@ -73,6 +82,7 @@ class TransactionFacts:
     value: Wei
     data: bytes
     gas_used: int
+    readable: bool = True
     events: list[Event] = field(default_factory=list)
 
 
@@ -92,18 +102,29 @@ class ChainFacts:
             yield from transaction.events
 
 
-def export_events(client: Client, deployment: Deployment, path: Path) -> int:
-    """Writes what the chain says about a deployment, up to the head, in the format of this module's text.
+def export_events(
+    client: Client,
+    deployment: Deployment,
+    path: Path,
+    *,
+    to_block: int | None = None,
+    said: Callable[[int, int], None] = lambda *_: None,
+) -> int:
+    """Writes what the chain says about a deployment in the format of this module's text, a range of blocks at a time.
+
+    Args:
+        to_block: the last block; by default the head.
+        said: is told after each range how many of how many blocks are read.
 
     Returns:
         how many logs were written.
 
     Raises:
         OSError: the file cannot be written.
+        ChainError: a node's answer is not what its hash says.
     """
-    node, head = client.node, client.head().number
-    addresses = set(deployment.addresses().values())
-    blocks: set[int] = set()
+    node, head = client.node, client.head().number if to_block is None else to_block
+    addresses, blocks = list(deployment.addresses().values()), set[int]()
     count = 0
     with path.open("w", encoding="utf-8") as file:
 
@@ -118,36 +139,50 @@ def export_events(client: Client, deployment: Deployment, path: Path) -> int:
             from_block=deployment.block,
             to_block=head,
         )
-        last_transaction = b""
         for start in range(deployment.block, head + 1, LOG_RANGE):
-            for log in node.logs(start, min(start + LOG_RANGE - 1, head)):
-                if log.address not in addresses:
-                    continue
-                mined = node.mined(log.tx_hash)
-                of_transaction = {"sender": SignedTransaction.from_raw(mined.raw).sender, "gas_used": mined.gas_used}
-                if log.tx_hash != last_transaction:
-                    last_transaction = log.tx_hash
-                    place = {"hash": mined.hash, "block": mined.block, "timestamp": mined.timestamp}
-                    write("transaction", **place, **of_transaction, raw=mined.raw)
-                write(
-                    "log",
-                    address=log.address,
-                    topics=log.topics,
-                    data=log.data,
-                    block=log.block,
-                    timestamp=log.timestamp,
-                    log_index=log.log_index,
-                    tx_hash=log.tx_hash,
-                    **of_transaction,
-                )
-                count += 1
-                blocks.add(log.block)
-                event = decode(log)
-                if isinstance(event, SeedRequested) and event.seed_block <= head:
-                    blocks.add(event.seed_block)
-        for number in sorted(blocks):
-            write("header", number=number, rlp=node.header(number))
+            end = min(start + LOG_RANGE - 1, head)
+            for mined, logs in _by_transaction(node, node.logs(start, end, addresses)):
+                sender = SignedTransaction.from_raw(mined.raw).sender if mined.raw else NOBODY
+                of_transaction = {"sender": sender, "gas_used": mined.gas_used}
+                place = {"hash": mined.hash, "block": mined.block, "timestamp": mined.timestamp}
+                write("transaction", **place, **of_transaction, raw=mined.raw)
+                for log in logs:
+                    write(
+                        "log",
+                        address=log.address,
+                        topics=log.topics,
+                        data=log.data,
+                        block=log.block,
+                        timestamp=log.timestamp,
+                        log_index=log.log_index,
+                        tx_hash=log.tx_hash,
+                        **of_transaction,
+                    )
+                    count += 1
+                    blocks.add(log.block)
+                    event = decode(log)
+                    if isinstance(event, SeedRequested) and event.seed_block <= head:
+                        blocks.add(event.seed_block)
+            said(end + 1 - deployment.block, head + 1 - deployment.block)
+        for numbers in batched(sorted(blocks), AT_ONCE):
+            for number, header in zip(numbers, node.headers(numbers), strict=True):
+                write("header", number=number, rlp=header)
     return count
+
+
+def _by_transaction(node: Node, logs: Sequence[Log]) -> Iterator[tuple[Mined, list[Log]]]:
+    """Logs in the chain's order, with the transactions that emitted them."""
+    grouped = ((tx_hash, list(found)) for tx_hash, found in groupby(logs, lambda log: log.tx_hash))
+    for group in batched(grouped, AT_ONCE):
+        mined = node.all_mined([tx_hash for tx_hash, _ in group])
+        yield from zip(mined, (found for _, found in group), strict=True)
+
+
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Items in lists of at most ``size``."""
+    rest = iter(items)
+    while group := list(islice(rest, size)):
+        yield group
 
 
 def import_events(path: Path) -> ChainFacts:
@@ -188,7 +223,22 @@ def import_events(path: Path) -> ChainFacts:
 
 def _take(facts: ChainFacts, line: dict[str, Any]) -> None:
     """Adds one line to the facts."""
-    if line["kind"] == "transaction":
+    if line["kind"] == "transaction" and line["raw"] == "0x":
+        _agree("sender of a transaction that cannot be read", _bytes(line["sender"]), NOBODY)
+        facts.transactions.append(
+            TransactionFacts(
+                hash=_bytes(line["hash"]),
+                block=line["block"],
+                timestamp=line["timestamp"],
+                sender=NOBODY,
+                to=b"",
+                value=Wei(0),
+                data=b"",
+                gas_used=line["gas_used"],
+                readable=False,
+            )
+        )
+    elif line["kind"] == "transaction":
         signed = SignedTransaction.from_raw(_bytes(line["raw"]))
         _agree("transaction's hash", _bytes(line["hash"]), signed.hash)
         _agree("transaction's sender", _bytes(line["sender"]), signed.sender)

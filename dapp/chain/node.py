@@ -92,7 +92,8 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Mined:
-    """A transaction that is in a block. ``raw`` is its signed EIP-1559 envelope.
+    """A transaction that is in a block. ``raw`` is its signed EIP-1559 envelope; empty where it is of another kind, or
+    has an access list, as none of Cairn's own are.
 
     A failed one is not ``ok``; ``refusal`` is what the contract said, where the node could find out.
     """
@@ -137,6 +138,9 @@ class Node(Protocol):
     def header(self, number: int) -> bytes:
         """RLP of a block's header."""
 
+    def headers(self, numbers: Sequence[int]) -> Sequence[bytes]:
+        """RLP of several blocks' headers, in this order."""
+
     def balance(self, address: Address) -> Wei: ...
 
     def nonce(self, address: Address) -> int:
@@ -177,3 +181,6 @@ class Node(Protocol):
 
     def mined(self, tx_hash: bytes) -> Mined:
         """A transaction that is in a block."""
+
+    def all_mined(self, hashes: Sequence[bytes]) -> Sequence[Mined]:
+        """Several transactions that are in blocks, in this order."""

@@ -134,7 +134,7 @@ class Web3Node:
             attempt += 1
             if not refused.passing or attempt == self.network.tries:
                 raise refused
-            time.sleep(FIRST_POLL * 4**attempt)
+            time.sleep(min(FIRST_POLL * 4**attempt, LAST_POLL))
 
     def _answers(self, requests: Sequence[Request]) -> list[Any]:
         """A result or a refusal for each request."""
@@ -319,7 +319,7 @@ class Web3Node:
             if not any(isinstance(answer, Said) or answer is None for answer in (first, last, found)):
                 break
             self._pass_over(f"has not come as far as block {end}")
-            time.sleep(FIRST_POLL * 4**attempt)
+            time.sleep(min(FIRST_POLL * 4**attempt, LAST_POLL))
         else:
             raise Unreachable(
                 f"the chain at {self} does not give the logs of blocks {start} to {end}",
