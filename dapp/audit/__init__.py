@@ -7,7 +7,21 @@ the contracts' code is Cairn's, and how much gas was used. What a constructor fi
 first use; every later use must agree.
 """
 
+from dapp.audit.folder import Keeping, RunFolder, read_chain
 from dapp.audit.inspection import Inspection, inspect, render
+from dapp.audit.live import ASKED, Live
 from dapp.audit.verify import CHECKS, Audit, verify
 
-__all__ = ["CHECKS", "Audit", "Inspection", "inspect", "render", "verify"]
+__all__ = [
+    "ASKED",
+    "CHECKS",
+    "Audit",
+    "Inspection",
+    "Keeping",
+    "Live",
+    "RunFolder",
+    "inspect",
+    "read_chain",
+    "render",
+    "verify",
+]

@@ -144,7 +144,8 @@ class RoundFacts:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """A task with its rounds. ``credits``: what the escrow still owes to whom, in wei."""
+    """A task with its rounds. ``credits``: what the escrow still owes to whom of it, for whatever
+    task, in wei."""
 
     chain_id: int
     contracts: Mapping[str, Address]
@@ -166,15 +167,20 @@ class Inspection:
         return json.dumps(_plain(asdict(self)), indent=2, ensure_ascii=False) + "\n"
 
 
-def inspect(folder: Path) -> Inspection:
+def inspect(run: Path | RunFolder, *, task: str | None = None) -> Inspection:
     """Reads what happened in a run. The events are replayed first, so that only what they can mean is shown.
+
+    Args:
+        run: its folder, or what was read of it.
+        task: how the task's id begins; needed where several share the contracts.
 
     Raises:
         AuditError: the events lie.
         BlobError: the folder is no run's.
+        SettingsError: no task, or more than one, has such an id.
     """
-    run = read_run(folder)
-    return _Reader(run, replay(run.facts)).inspection()
+    read = read_run(run) if isinstance(run, Path) else run
+    return _Reader(read, replay(read.facts, task)).inspection()
 
 
 def _plain(value: Any) -> Any:
@@ -192,7 +198,8 @@ class _Reader:
 
     def __init__(self, run: RunFolder, world: World) -> None:
         self._run, self._world = run, world
-        edges = dict.fromkeys(e.edge for e in run.facts.events() if isinstance(e, ev.AggregateSealed))
+        sealed = (e for e in run.facts.events() if isinstance(e, ev.AggregateSealed))
+        edges = dict.fromkeys(e.edge for e in sealed if e.task_id == world.task_id)
         verifiers = dict.fromkeys(e.member for e in run.facts.events() if isinstance(e, ev.MemberJoined))
         self._verifiers = tuple(verifiers)
         self._names = {who: f"verifier {i}" for i, who in enumerate(verifiers)}
@@ -218,7 +225,7 @@ class _Reader:
             rounds=tuple(self._round(round_) for round_ in view.rounds),
             model=self._blob(view.model),
             ended=view.ended,
-            credits={self._name(who): wei for who, wei in world.credits.items() if wei},
+            credits={self._names[who]: wei for who, wei in world.credits.items() if wei and who in self._names},
         )
 
     def _name(self, who: Address) -> str:

@@ -5,11 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dapp.audit import others
+from dapp.audit.constants import Constants
 from dapp.audit.rules import RULES
+from dapp.audit.rules.registry import Rule
 from dapp.audit.world import Call, World, differences, shown
 from dapp.chain.codec import abi, decode_arguments
 from dapp.chain.facts import ChainFacts, TransactionFacts
-from dapp.errors import AuditError, CairnError, ChainError
+from dapp.errors import AuditError, CairnError, ChainError, SettingsError
 from dapp.protocol import events as ev
 from dapp.protocol.view import View
 from dapp.types import Address, TaskId
@@ -57,13 +60,22 @@ CHECK_OF: dict[type[ev.Event], str] = {
 """What an event is evidence of; all others are of payments."""
 
 
-def replay(facts: ChainFacts) -> World:
-    """The contracts' state after all transactions.
+def replay(facts: ChainFacts, task: str | None = None, constants: Constants | None = None) -> World:
+    """The contracts' state after all transactions, and how one task came to be what it is.
+
+    Args:
+        task: how its id begins; needed where several tasks share a deployment.
+        constants: what the contracts were built with, where the chain was asked.
 
     Raises:
         AuditError: the first event that the rules do not give, and each thing that they would not have let happen.
+        SettingsError: no task, or more than one, has such an id.
     """
-    world = World(facts.deployment, facts.headers, View(_only_task(facts)))
+    task_id = _task(facts, task)
+    world = World(facts.deployment, facts.headers, View(task_id), own={task_id})
+    if constants is not None:
+        world.constants = dict(constants.shown)
+        world.fewest_eligible = world.most_ineligible = constants.min_eligible
     _check_order(world, facts)
     for transaction in facts.transactions:
         _replay_one(world, transaction)
@@ -71,14 +83,23 @@ def replay(facts: ChainFacts) -> World:
     return world
 
 
-def _only_task(facts: ChainFacts) -> TaskId:
+def _task(facts: ChainFacts, begins: str | None) -> TaskId:
+    """The task that is meant."""
     tasks = [event.task_id for event in facts.events() if isinstance(event, ev.TaskCreated)]
-    if len(tasks) != 1:
-        raise AuditError(
-            f"the events create {len(tasks)} tasks; a run has one",
-            help="The file of events was cut, or is of a deployment that several tasks share.",
+    if not tasks:
+        raise AuditError("the events create no task", help="The file of events was cut, or nobody ordered anything.")
+    digits = (begins or "").lower().removeprefix("0x")
+    fitting = [task_id for task_id in dict.fromkeys(tasks) if task_id.hex().startswith(digits)]
+    if len(fitting) == 1:
+        return fitting[0]
+    names = ", ".join(f"0x{task_id.hex()[:12]}…" for task_id in (fitting or tasks)[:4])
+    if begins is None:
+        raise SettingsError(
+            f"{len(tasks)} tasks share these contracts: {names}", help="Name one by the beginning of its id: --task 0x…"
         )
-    return tasks[0]
+    raise SettingsError(
+        f"{'several tasks begin' if fitting else 'no task begins'} with {begins}", help=f"There are {names}."
+    )
 
 
 def _check_order(world: World, facts: ChainFacts) -> None:
@@ -105,35 +126,50 @@ def _check_order(world: World, facts: ChainFacts) -> None:
 
 def _replay_one(world: World, transaction: TransactionFacts) -> None:
     world.call = call = _decoded(world, transaction)
+    rule, judged = _rule(world, call)
     found = iter(transaction.events)
     world.upcoming = next(found, None)
-    for expected in _expected(world, call):
+    for expected in _expected(rule, world, call):
         _compare(world, expected, world.upcoming)
         assert world.upcoming is not None
         world.fold(world.upcoming)
-        world.checks[CHECK_OF.get(type(expected), "payments")] += 1
+        if judged:
+            world.checks[CHECK_OF.get(type(expected), "payments")] += 1
         world.upcoming = next(found, None)
     if world.upcoming is not None:
         event = world.upcoming
         world.refuse("the rules give no such event", f"the event {type(event).__name__}{_subject(world, event)}")
-    funded = sum(event.amount for event in transaction.events if isinstance(event, ev.PotFunded))
-    world.require(funded == call.value, f"it sent {call.value:,} wei, and {funded:,} were booked")
+    if call.contract:
+        funded = sum(event.amount for event in transaction.events if isinstance(event, ev.PotFunded))
+        world.require(funded == call.value, f"it sent {call.value:,} wei, and {funded:,} were booked")
+    if not judged:
+        world.taken[bool(call.contract)] += 1
+
+
+def _rule(world: World, call: Call) -> tuple[Rule, bool]:
+    """What says which events a call must cause, and whether that is a judgement."""
+    if not call.contract:
+        return others.unfollowed, False
+    if others.is_of_another_task(world, call):
+        return others.of_another_task, False
+    rule = RULES.get(f"{call.contract}.{call.function}")
+    if rule is None:
+        world.refuse("this function causes no event")
+    return rule, True
 
 
 def _decoded(world: World, transaction: TransactionFacts) -> Call:
-    """A transaction as a call of one of the contracts.
+    """A transaction as a call of one of the contracts; without a contract where it is none, and cannot be followed.
 
     Raises:
-        AuditError: it is none. A call by way of another contract cannot be followed from the calldata.
+        AuditError: its calldata is none of the contract's.
     """
     where = f"transaction 0x{transaction.hash.hex()} of 0x{transaction.sender.hex()}"
     roles = {address: role for role, address in world.deployment.addresses().items()}
     role = roles.get(transaction.to)  # type: ignore[call-overload]  # an address is bytes
+    sender, value, time = transaction.sender, transaction.value, (transaction.block, transaction.timestamp)
     if role is None:
-        raise AuditError(
-            f"{where} caused events of the contracts without having been sent to one of them",
-            help="Only direct calls can be audited from their calldata; run the task's parties without a go-between.",
-        )
+        return Call("", "", (), sender, value, transaction.hash, *time, round=None)
     contract = CONTRACTS[role]
     entry = abi(contract).selectors.get(transaction.data[:4])
     if entry is None:
@@ -143,25 +179,18 @@ def _decoded(world: World, transaction: TransactionFacts) -> Call:
     except ChainError as error:
         raise AuditError(f"{where}: {error}") from error
     named = dict(zip((parameter.name for parameter in entry.inputs), args, strict=True))
-    of_case = next((r.number for r in world.view.rounds if r.key == named.get("caseKey")), None)
-    return Call(
-        contract=contract,
-        function=entry.name,
-        args=args,
-        sender=transaction.sender,
-        value=transaction.value,
-        hash=transaction.hash,
-        block=transaction.block,
-        now=transaction.timestamp,
-        round=named["facts"][1] if "facts" in named else named.get("round", of_case),
-    )
+    if "facts" in named:
+        named |= {"taskId": named["facts"][0], "round": named["facts"][1]}
+    subject = named.get("taskId") or named.get("caseKey") or b""
+    if entry.name == "createTask":
+        subject = world.next_task(sender)
+    of_case = next((r.number for r in world.view.rounds if r.key == subject), None)
+    number = of_case if subject in world.others else named.get("round", of_case)
+    return Call(contract, entry.name, args, sender, value, transaction.hash, *time, round=number, subject=subject)
 
 
-def _expected(world: World, call: Call) -> Iterator[ev.Event]:
+def _expected(rule: Rule, world: World, call: Call) -> Iterator[ev.Event]:
     """The events that a call must cause."""
-    rule = RULES.get(f"{call.contract}.{call.function}")
-    if rule is None:
-        world.refuse("this function causes no event")
     try:
         yield from rule(world, call)
     except AuditError:

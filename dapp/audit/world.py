@@ -38,7 +38,8 @@ NOTHING = Digest(bytes(32))
 class Call:
     """A transaction, decoded: ``args`` as the ABI gives them, ``now`` its block's time in seconds.
 
-    ``round`` is the number of the round that it names, if it names one.
+    ``round`` is the number of the round of the audited task that it names, if it names one; ``subject`` the id of the
+    task, or the key of the round, that it is about, empty where it is about none or cannot be followed.
     """
 
     contract: str
@@ -50,9 +51,11 @@ class Call:
     block: int
     now: int
     round: int | None
+    subject: bytes = b""
 
     def __str__(self) -> str:
-        return f"{self.contract}.{self.function}, transaction 0x{self.hash.hex()}"
+        what = f"{self.contract}.{self.function}" if self.contract else "a call that cannot be followed"
+        return f"{what}, transaction 0x{self.hash.hex()}"
 
 
 @dataclass(slots=True)
@@ -88,7 +91,11 @@ class World:
         relayed: by (contract, round key, relay), a bitmap of what it brought and was not paid for yet.
         claimed: what was claimed, each a tuple that begins with its kind.
         settled: by (round, attempt), how an attempt of a vote ended.
-        constants: what a constructor fixed and no event says, as the first use of it shows; every later use must agree.
+        constants: what a constructor fixed and no event says: as the chain says, where it was asked, or else as the
+            first use of it shows; every later use must agree.
+        own: the audited task's id, its rounds' keys and their bonds' pots.
+        others: ids of other tasks and their rounds' keys, with the seconds that a panel of theirs can stay open.
+        taken: transactions of other tasks, by whether they could be followed.
         checks: how many facts of each kind held.
     """
 
@@ -117,6 +124,9 @@ class World:
     constants: dict[str, int] = field(default_factory=dict)
     fewest_eligible: int = 0
     most_ineligible: int | None = None
+    own: set[bytes] = field(default_factory=set)
+    others: dict[bytes, int] = field(default_factory=dict)
+    taken: Counter[bool] = field(default_factory=Counter)
     checks: Counter[str] = field(default_factory=Counter)
 
     # Where and when
@@ -149,6 +159,11 @@ class World:
     @property
     def mining_domain(self) -> Domain:
         return mining_domain(self.deployment.chain_id, self.deployment.mining)
+
+    def next_task(self, creator: Address) -> TaskId:
+        """The id of the task that somebody creates next."""
+        place: list[int | bytes] = [self.deployment.chain_id, self.deployment.learning, creator, self.nonces[creator]]
+        return TaskId(merkle.keccak256(encode_words(["uint256", "address", "address", "uint256"], place)))
 
     def round(self, task_id: bytes, number: int) -> RoundView:
         """A round that a call names.
@@ -262,6 +277,9 @@ class World:
                 self.credits[event.owner] -= event.amount
                 self.withdrawn += event.amount
         self.view = apply(self.view, event)
+        if isinstance(event, ev.RoundOpened) and event.task_id == self.task_id:
+            round_ = self.view.rounds[-1]
+            self.own |= {round_.key, bonds_pot(round_)}
 
     def _take(self, pot: bytes, amount: int) -> None:
         held = self.pots[pot]

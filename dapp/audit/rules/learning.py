@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dapp.audit.constants import WINDOWS
 from dapp.audit.rules.mining import entitlements, outcome_of
 from dapp.audit.rules.registry import rule
 from dapp.audit.world import MAX_BATCH, NOTHING, Call, World, address
-from dapp.crypto import merkle
 from dapp.crypto.packing import Encoding
 from dapp.crypto.sealed import enrolments_hash, genesis_head, parent_hash, round_key, terms_digest
 from dapp.crypto.typed_data import Enrolment, Ticket, UpdateCommit
-from dapp.crypto.words import encode_words
 from dapp.protocol import events as ev
 from dapp.protocol.enums import Outcome, RoundKind, SkipReason, Weighting
 from dapp.protocol.records import SignedEnrolment, SignedUpdate, Update
 from dapp.protocol.terms import MAX_SEATS, Terms
 from dapp.protocol.view import DORMANT_AFTER, RoundView
-from dapp.types import Address, Round, TaskId, Wei
+from dapp.types import Address, Round, Wei
 
 IDLE_AFTER = 30 * 24 * 3600
 _MAX_WINDOW = 30 * 24 * 3600
@@ -29,9 +28,7 @@ def create_task(world: World, call: Call) -> Iterator[ev.Event]:
     for name, holds in bounds(terms).items():
         world.require(holds, f"the terms' {name} is out of bounds")
         world.checks["terms"] += 1
-    nonce = world.nonces[call.sender]
-    place: list[int | bytes] = [world.deployment.chain_id, world.deployment.learning, call.sender, nonce]
-    task_id = TaskId(merkle.keccak256(encode_words(["uint256", "address", "address", "uint256"], place)))
+    task_id = world.next_task(call.sender)
     world.require(call.value >= terms.round_budget, "the pot does not cover one round")
     digest = terms_digest(terms.to_abi())
     learning = world.deployment.learning
@@ -49,8 +46,7 @@ def bounds(terms: Terms) -> dict[str, bool]:
     total = cohort.max_weight if encoding.weighting == Weighting.EDGE else cohort.max_devices
     packed = Encoding(bits=encoding.bits, clip_nano=encoding.clip, total_weight=total, key_bits=key.bits)
     money, budget = terms.money, terms.round_budget
-    names = ("commit", "publish", "seal", "open", "share", "opening", "contest", "commit_vote", "reveal_vote", "seed")
-    return {f"windows.{name}": 1 <= getattr(windows, name) <= _MAX_WINDOW for name in names} | {
+    return {f"windows.{name}": 1 <= getattr(windows, name) <= _MAX_WINDOW for name in WINDOWS} | {
         "windows.challenge": 0 <= windows.challenge <= _MAX_WINDOW,
         "cohort.admission": any(cohort.admission),
         "cohort.max_devices": 3 <= cohort.max_devices <= 256,

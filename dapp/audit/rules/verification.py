@@ -32,7 +32,7 @@ def join(world: World, call: Call) -> Iterator[ev.Event]:
     stake = world.constants["the stake"]
     world.require(call.value == stake and stake > 0, f"a stake of {call.value:,} wei, where others gave {stake:,}")
     world.require(call.sender not in world.stakes, "it is a member already")
-    yield from _promote(world, PROMOTIONS)
+    yield from promoted(world, PROMOTIONS)
     delay = world.constant("the activation delay", ev.MemberJoined, lambda event: int(event.active_from) - call.now)
     active_from = call.now + delay
     yield ev.MemberJoined(call.sender, call.value, active_from, contract=world.deployment.verification)
@@ -43,16 +43,16 @@ def join(world: World, call: Call) -> Iterator[ev.Event]:
 
 @rule("Verification.promote")
 def promote(world: World, call: Call) -> Iterator[ev.Event]:
-    yield from _promote(world, call.args[0])
+    yield from promoted(world, call.args[0])
 
 
 @rule("Verification.leave")
 def leave(world: World, call: Call) -> Iterator[ev.Event]:
-    yield from _promote(world, PROMOTIONS)
+    yield from promoted(world, PROMOTIONS)
     stake = world.stakes.get(call.sender)
     here = stake is not None and stake.state in (MemberState.PENDING, MemberState.ACTIVE)
     world.require(here, "it is no member")
-    yield from _remove(world, call.sender)
+    yield from removed(world, call.sender)
 
 
 @rule("Verification.withdrawStakeFor")
@@ -68,7 +68,7 @@ def withdraw_stake(world: World, call: Call) -> Iterator[ev.Event]:
     yield from world.pay(stakes_pot(world.deployment.verification), member, stake.amount, "stake")
 
 
-def _promote(world: World, most: int) -> Iterator[ev.Event]:
+def promoted(world: World, most: int) -> Iterator[ev.Event]:
     """Members whose time has come, in the order in which they joined. Void places in the queue count as well."""
     for _ in range(min(most, len(world.queue))):
         member, active_from = world.queue[0]
@@ -82,7 +82,7 @@ def _promote(world: World, most: int) -> Iterator[ev.Event]:
         yield ev.MemberActivated(member, len(world.view.members), contract=world.deployment.verification)
 
 
-def _remove(world: World, member: Address) -> Iterator[ev.Event]:
+def removed(world: World, member: Address) -> Iterator[ev.Event]:
     stake, members = world.stakes[member], world.view.members
     index, moved_in = 0, ev.NOWHERE
     if stake.state == MemberState.ACTIVE:
@@ -181,7 +181,7 @@ def summon(world: World, call: Call) -> Iterator[ev.Event]:
     else:
         before = world.settled.get((round_.number, attempt - 1), (Status.NONE, None))[0]
         world.require(before == Status.UNDECIDED, f"attempt {attempt - 1} was {before.name}")
-    yield from _promote(world, PROMOTIONS)
+    yield from promoted(world, PROMOTIONS)
     size = _next_size(world, round_, attempt)
     case = world.deployment.mining, round_.key, attempt
     verification, windows = world.deployment.verification, world.terms.windows
@@ -359,7 +359,7 @@ def slash_silent(world: World, call: Call) -> Iterator[ev.Event]:
     yield ev.MemberSlashed(member, *case, seat, Wei(amount), contract=verification)
     stake.amount -= amount
     if stake.amount < most and stake.state != MemberState.LEAVING:
-        yield from _remove(world, member)
+        yield from removed(world, member)
     yield from world.pay(stakes_pot(verification), call.sender, amount // 2, "slash")
     yield from world.pay(stakes_pot(verification), BURNT, amount - amount // 2, "burn")
 

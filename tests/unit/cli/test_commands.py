@@ -31,6 +31,7 @@ from dapp.learning import models
 from dapp.report.progress import Finished, Listener, RoundDone
 from dapp.report.schema import Report
 from dapp.settings import load
+from dapp.types import TaskId
 
 from .conftest import Run
 
@@ -283,10 +284,11 @@ def test_a_project_has_a_name_that_a_task_can_have() -> None:
 
 
 def test_verify_prints_a_line_per_kind_of_check(cairn: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def verify(folder: Path, listener: Callable[[str, int], None]) -> Audit:
+    def verify(folder: Path, listener: Callable[[str, int], None], task: str | None) -> Audit:
         listener("headers", 1200)
         listener("seats", 25)
-        return Audit({"headers": 1200, "seats": 25}, False, ("round 1: holder 2 marked a bad update",))
+        findings = ("round 1: holder 2 marked a bad update",)
+        return Audit(TaskId(bytes(32)), {"headers": 1200, "seats": 25}, False, 1204, 1, findings)
 
     monkeypatch.setattr("dapp.audit.verify", verify)
     Path("demo").mkdir()
@@ -296,13 +298,15 @@ def test_verify_prints_a_line_per_kind_of_check(cairn: Run, monkeypatch: pytest.
         "✓ headers           1,200",
         "✓ seats                25",
         "! round 1: holder 2 marked a bad update",
+        "1,204 transactions of other tasks were taken as the chain gives them",
+        "1 transaction that cannot be followed was taken as the chain gives it",
         "the task has not ended: only what is there was checked",
         "1,225 checks, no lie found in demo",
     ]
 
 
 def test_a_lie_is_named_and_exits_6(cairn: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def verify(folder: Path, listener: Callable[[str, int], None]) -> Audit:
+    def verify(folder: Path, listener: Callable[[str, int], None], task: str | None) -> Audit:
         raise AuditError("round 2, edge-0, candidate 0: position 17 is not the product")
 
     monkeypatch.setattr("dapp.audit.verify", verify)
@@ -321,6 +325,25 @@ def test_inspect_shows_the_same_facts_as_text_and_as_json(cairn: Run, small_run:
 
 def test_a_run_that_is_not_there_is_a_usage_error(cairn: Run) -> None:
     assert cairn("verify", "nowhere").code == ExitCode.USAGE
+
+
+@pytest.mark.parametrize("command", ["verify", "inspect"])
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("--chain", "http://127.0.0.1:1"), ("--store", "."), (".", "--chain", "http://127.0.0.1:1")],
+)
+def test_an_audit_is_of_a_folder_or_of_a_chain_with_a_store(
+    cairn: Run, command: str, arguments: tuple[str, ...]
+) -> None:
+    ended = cairn(command, *arguments)
+    assert ended.code == ExitCode.USAGE
+    assert "name a RUN, or --chain with --store and --contracts" in ended.err
+
+
+def test_a_task_that_a_run_has_not_is_named(cairn: Run, small_run: Path) -> None:
+    ended = cairn("inspect", str(small_run), "--task", "0xnone")
+    assert ended.code == ExitCode.SETTINGS
+    assert "no task begins with 0xnone" in ended.err
 
 
 def test_bench_prints_its_figures_and_as_json_nothing_else(cairn: Run, monkeypatch: pytest.MonkeyPatch) -> None:
