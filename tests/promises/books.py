@@ -109,7 +109,7 @@ def phases(books: Books, contracts: Contracts, now: int) -> Iterator[Said]:
 
 
 def getters(books: Books, contracts: Contracts, now: int) -> Iterator[Said]:
-    """Every getter of the five contracts."""
+    """Every getter of the six contracts."""
     view, learning, task_id = books.view, contracts.learning, books.view.task_id
     terms = view.terms
     yield "taskOf", _task(view), learning.task_of(task_id)
@@ -143,6 +143,12 @@ def _of_round(books: Books, contracts: Contracts, round_: RoundView, now: int) -
     counts = IncludedSet(included, included.bit_count(), round_.total_weight)
     yield f"includedSet {number}", counts, mining.included_set(*place)
     yield f"weightOfSet {number}", round_.total_weight, learning.weight_of_set(view.task_id, included)
+    yield f"excludedSet {number}", round_.excluded, mining.excluded_set(*place)
+    for (who, position), commitment in round_.products.items():
+        said = contracts.paillier_sum.partial_of(who, *place, position)
+        yield f"partialOf {number} {position}", commitment, said
+    never = contracts.paillier_sum.partial_of(view.requester, *place, 0)
+    yield f"partialOf {number}", round_.products.get((view.requester, 0), NOTHING), never
     for slot in range(len(round_.candidates) + 1):
         yield f"candidateOf {number} {slot}", _candidate(round_, slot), mining.candidate_of(*place, slot)
     for opening in round_.openings:
@@ -193,7 +199,8 @@ def _of_vote(books: Books, contracts: Contracts, round_: RoundView, now: int) ->
     if round_.included is not None:
         yield f"slateOf {round_.number}", _slate(round_, view, now), contracts.mining.slate_of(round_.key)
         if last is not None:
-            decided = last.status(view.terms, now) == Status.DECIDED
+            # Where all candidates were struck out, whatever a panel says decides the case.
+            decided = last.status(view.terms, now) == Status.DECIDED or not round_.opened_candidates
             yield f"decides {round_.number}", decided, contracts.mining.decides(round_.key, last.quorum)
 
 
@@ -223,9 +230,9 @@ NO_BALLOT = Ballot(0, 0, 0, 0)
 def _owed(books: Books, contracts: Contracts, round_: RoundView) -> int:
     """What Mining and Verification still owe of a closed round."""
     view, mining = books.view, contracts.mining.address
-    if not round_.opened_candidates:
-        return 0
-    money, owed = view.terms.money, _owed_by_panels(books, contracts, round_)
+    money = view.terms.money
+    judged = round_.opened_candidates or round_.panels  # a candidate that was struck out may have had a panel
+    owed = _owed_by_panels(books, contracts, round_) if judged else 0
     if round_.openings:
         relayed = [m.relay for m in (*round_.attestations.values(), *round_.shares.values()) if m.relay != m.who]
         owed += money.relay_pay * sum(("relay", mining + relay) not in round_.paid for relay in relayed)

@@ -213,7 +213,6 @@ class Theatre:
             yield self
         finally:
             chain.revert(snapshot)
-            self.stage.world.client._nonces.clear()
             for node, (state, inputs, own) in zip(nodes, kept, strict=True):
                 node.state = state
                 node._inputs.clear()

@@ -8,11 +8,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from books import getters
-from silence import MOMENTS, Theatre
+from books import Books, getters
+from silence import MOMENTS, Theatre, agree, moment
+from stage import Stage
 
 import dapp
-from dapp.protocol.enums import Outcome, RoundKind
+from dapp.protocol.enums import CandidateState, Outcome, RoundKind
+from dapp.protocol.view import View
+from dapp.simulation.faults import Scenario
 
 ABI = Path(dapp.__file__).parent / "chain" / "abi"
 FIXED = {"version", "eip712Domain"}
@@ -47,6 +50,32 @@ def test_every_getter_at_every_moment(theatre: Theatre, silent: Mapping[str, tup
         assert Outcome.OPEN not in {round_.outcome for round_ in theatre.books.view.rounds}
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["at once", "during the vote"])
+@pytest.mark.parametrize("edges", [1, 2], ids=["the only one", "one of two"])
+def test_every_getter_where_a_sum_is_struck_out(tmp_path: Path, edges: int, late: bool) -> None:
+    """With real sums: a proof needs something to multiply."""
+    stage = Stage.build(tmp_path, f"edges={edges}", scenario=Scenario(cheat="edge", watch=True))
+    if late:
+        stage.silence("edge", (edges,), lambda view, _: view.round is None or not view.round.panels)
+    contracts, clock, books = stage.world.contracts, stage.world.clock, Books(View(stage.view.task_id))
+    read_to, before = contracts.deployment.block - 1, ""
+    while True:
+        head = stage.world.client.head().number
+        for event in contracts.events(read_to + 1, head):
+            books.fold(event)
+        read_to, here = head, moment(books.view, clock.now())
+        if here != before or stage.over():
+            agree(getters(books, contracts, clock.now()))
+        if stage.over():
+            break
+        before = here
+        stage.loop.turn()
+        stage.observer.after_turn()
+    (round_,) = books.view.rounds
+    assert CandidateState.STRUCK in {c.state for c in round_.candidates.values()}
+    assert bool(round_.panels) == (late or edges == 2)
+
+
 def test_phases_and_deadlines_after_every_turn(theatre: Theatre) -> None:
     with theatre.supposing({"device 3": MOMENTS, "holder 1": MOMENTS}):
         theatre.play(checked=True)
@@ -70,7 +99,9 @@ def test_no_getter_is_left_out(theatre: Theatre) -> None:
     with theatre.supposing():
         theatre.play()
         compared = {said[0].split()[0].rpartition(".")[2] for said in every(theatre)}
-    declared = set().union(*map(views, ("Learning", "Mining", "Verification", "Escrow", "PrevrandaoSeed")))
+    declared = set().union(
+        *map(views, ("Learning", "Mining", "Verification", "Escrow", "PrevrandaoSeed", "PaillierSum"))
+    )
     assert len(declared) > 50
     assert {name for name in declared - FIXED if not name.isupper()} - compared == set()
 
