@@ -31,6 +31,7 @@ class _Endpoint:
     url: str
     provider: HTTPProvider
     rests_until: float = 0.0
+    last_until: float = 0.0
     failures: int = 0
     said: str = ""
     checked: bool = False
@@ -99,18 +100,13 @@ class Endpoints(JSONBaseProvider):
 
         return self._ask(ask)
 
-    def pass_over(self, why: str, seconds: float = 10.0) -> None:
-        """Lets the address that answered last rest, because what it said cannot be used; if there is another."""
-        if len(self._endpoints) > 1:
-            self._rest(self._last, _NoAnswerError(why, seconds))
+    def pass_over(self, seconds: float = 10.0) -> None:
+        """Asks the address that answered last only where no other can be asked, because what it said is old."""
+        self._last.last_until = time.monotonic() + seconds
 
     def _ask(self, question: Callable[[_Endpoint], T]) -> T:
         for _ in range(self._network.tries * len(self._endpoints)):
-            now = time.monotonic()
-            endpoint = next((each for each in self._endpoints if each.rests_until <= now), None) or min(
-                self._endpoints, key=lambda each: each.rests_until
-            )
-            wait = endpoint.rests_until - now
+            endpoint, wait = self._next(time.monotonic())
             if wait > LONGEST_REST:
                 break
             if wait > 0:
@@ -129,6 +125,14 @@ class Endpoints(JSONBaseProvider):
             f"no chain answers: {said}",
             help="See that the node runs and listens at this address; `cairn up` starts one on this machine.",
         )
+
+    def _next(self, now: float) -> tuple[_Endpoint, float]:
+        """Whom to ask, and in how many seconds: who is not resting, in order, those that are behind last."""
+        awake = [endpoint for endpoint in self._endpoints if endpoint.rests_until <= now]
+        if awake:
+            return min(awake, key=lambda endpoint: max(endpoint.last_until - now, 0)), 0.0
+        endpoint = min(self._endpoints, key=lambda endpoint: endpoint.rests_until)
+        return endpoint, endpoint.rests_until - now
 
     def _check(self, endpoint: _Endpoint) -> None:
         """An address is asked for its chain before anything else."""

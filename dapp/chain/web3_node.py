@@ -166,7 +166,7 @@ class Web3Node:
         elif new.number <= last.number:
             self._check_seen(new.number, new.hash)
             if new.number < last.number or time.monotonic() - self._moved > STALE_AFTER:
-                self._pass_over(f"stays at block {new.number}")
+                self._pass_over()
                 self._moved = time.monotonic()
             return last
         else:
@@ -318,7 +318,7 @@ class Web3Node:
                 raise found
             if not any(isinstance(answer, Said) or answer is None for answer in (first, last, found)):
                 break
-            self._pass_over(f"has not come as far as block {end}")
+            self._pass_over()
             time.sleep(min(FIRST_POLL * 4**attempt, LAST_POLL))
         else:
             raise Unreachable(
@@ -570,9 +570,10 @@ class Web3Node:
             return said.data
         return b""
 
-    def _pass_over(self, why: str) -> None:
+    def _pass_over(self) -> None:
+        """What was answered is old: another address is asked next, if there is one."""
         if isinstance(self._web3.provider, Endpoints):
-            self._web3.provider.pass_over(why)
+            self._web3.provider.pass_over()
 
     def _check_seen(self, number: int, actual: bytes) -> None:
         if self._seen.get(number, actual) != actual:
