@@ -1,4 +1,4 @@
-"""Five contracts that name one another, wherever their deployer's nonce stands."""
+"""Six contracts that name one another, wherever their deployer's nonce stands."""
 
 from __future__ import annotations
 
