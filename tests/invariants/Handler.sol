@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {IPaillierSumTypes} from "../../contracts/crypto/IPaillierSum.sol";
 import {Sealed} from "../../contracts/crypto/Sealed.sol";
 import {IMiningTypes} from "../../contracts/mining/IMining.sol";
 import {Headers} from "../../contracts/mining/Headers.sol";
@@ -34,6 +35,8 @@ abstract contract Handler is Signatures {
         MiningFixIncluded,
         MiningSealAggregate,
         MiningOpenAggregate,
+        MiningExcludeUpdate,
+        MiningStrikeOut,
         MiningPostShare,
         MiningPostSharesBySig,
         MiningPostOpening,
@@ -55,10 +58,13 @@ abstract contract Handler is Signatures {
         VerificationSlashSilent,
         VerificationClaimVoterPayFor,
         SeedRequest,
-        SeedProve
+        SeedProve,
+        PaillierSumMultiply,
+        PaillierSumStrikeOut,
+        PaillierSumExcludeUpdate
     }
 
-    uint256 public constant VERBS = 43;
+    uint256 public constant VERBS = 48;
     uint256 internal constant MAX_TASKS = 2;
 
     struct Place {
@@ -214,7 +220,8 @@ abstract contract Handler is Signatures {
     function _proceed(Place memory p) private {
         if (p.key == 0) return _open(p.task);
         Phase phase = learning.phaseOf(p.task, p.number);
-        if (phase == Phase.Closed) _open(p.task);
+        if (phase >= Phase.Challenge && phase <= Phase.Vote && _pick(40) == 0) _strike(p);
+        else if (phase == Phase.Closed) _open(p.task);
         else if (phase == Phase.Commit) _commit(p);
         else if (phase == Phase.Publish) _attest(p);
         else if (phase == Phase.Seal) _seal(p);
@@ -331,6 +338,7 @@ abstract contract Handler is Signatures {
         IMiningTypes.Progress memory progress = mining.progressOf(p.task, p.number);
         uint8 holder = uint8(_pick(HOLDERS));
         if (_pick(32) == 0) return _pass(WINDOW);
+        if (_pick(24) == 0) return _exclude(p);
         if (progress.attested >> holder & 1 == 1) return;
         uint256 mask = learning.roundOf(p.task, p.number).committed;
         // A holder that does not have one of the updates.
@@ -347,6 +355,24 @@ abstract contract Handler is Signatures {
             batch[0] = _signedAttestation(p.task, p.number, holder, mask);
             _mine(Verb.MiningAttestBySig, _edge(), 0, abi.encodeCall(mining.attestBySig, (p.task, p.number, batch)));
         }
+    }
+
+    /// @dev As PaillierSum does once it has seen a proof; its proofs need real ciphertexts, which Python's tests bring.
+    function _exclude(Place memory p) private {
+        uint16 index = uint16(_pick(DEVICES));
+        if (learning.roundOf(p.task, p.number).committed >> index & 1 == 0) return;
+        bytes memory data = abi.encodeCall(mining.excludeUpdate, (p.task, p.number, devices[0], index, STRANGER));
+        _mine(Verb.MiningExcludeUpdate, address(paillierSum), 0, data);
+    }
+
+    /// @dev As above, at any time from the end of Open to the close.
+    function _strike(Place memory p) private {
+        IMiningTypes.Progress memory progress = mining.progressOf(p.task, p.number);
+        if (progress.candidates == 0) return;
+        uint8 slot = uint8(_pick(8));
+        if (progress.candidates >> slot & 1 == 0) return;
+        bytes memory data = abi.encodeCall(mining.strikeOut, (p.task, p.number, slot, _anyone()));
+        _mine(Verb.MiningStrikeOut, address(paillierSum), 0, data);
     }
 
     function _seal(Place memory p) private {
@@ -744,6 +770,8 @@ abstract contract Handler is Signatures {
             forced += 3;
         } else if (verb < Verb.MiningAttest) {
             _dareLearning(verb, p, who, small);
+        } else if (verb >= Verb.PaillierSumMultiply) {
+            _dareProof(verb, p, who);
         } else if (verb < Verb.VerificationJoin) {
             _dareMining(verb, p, who, small);
         } else {
@@ -784,7 +812,11 @@ abstract contract Handler is Signatures {
 
     function _dareMining(Verb verb, Place memory p, address who, uint8 small) private {
         bytes memory place = abi.encode(p.task, p.number, small);
-        if (verb == Verb.MiningAttest) {
+        if (verb == Verb.MiningExcludeUpdate) {
+            _mine(verb, who, 0, abi.encodeCall(mining.excludeUpdate, (p.task, p.number, devices[0], small, who)));
+        } else if (verb == Verb.MiningStrikeOut) {
+            _mine(verb, who, 0, abi.encodeCall(mining.strikeOut, (p.task, p.number, small, who)));
+        } else if (verb == Verb.MiningAttest) {
             _mine(verb, who, 0, abi.encodeCall(mining.attest, (p.task, p.number, small, 7, _branch(small % HOLDERS))));
         } else if (verb == Verb.MiningFixIncluded) {
             _mine(verb, who, 0, abi.encodeCall(mining.fixIncluded, (p.task, p.number)));
@@ -815,6 +847,20 @@ abstract contract Handler is Signatures {
                 claimed[p.key]["edge"][0] = true;
             }
         }
+    }
+
+    function _dareProof(Verb verb, Place memory p, address who) private {
+        IPaillierSumTypes.ProofFacts memory facts =
+            IPaillierSumTypes.ProofFacts(p.task, p.number, _terms(), abi.encodePacked(type(uint256).max));
+        IPaillierSumTypes.Partial memory nothing;
+        IPaillierSumTypes.Leaf memory leaf = IPaillierSumTypes.Leaf(new bytes(64), new bytes32[](0));
+        IPaillierSumTypes.Factor[] memory none = new IPaillierSumTypes.Factor[](0);
+        bytes memory data = verb == Verb.PaillierSumMultiply
+            ? abi.encodeCall(paillierSum.multiply, (facts, 0, nothing, none))
+            : verb == Verb.PaillierSumStrikeOut
+                ? abi.encodeCall(paillierSum.strikeOut, (facts, 0, 0, leaf, nothing, none))
+                : abi.encodeCall(paillierSum.excludeUpdate, (facts, devices[0], _update(p.key, 0), "blob"));
+        _do(verb, who, address(paillierSum), 0, data);
     }
 
     function _dareVerification(Verb verb, Place memory p, address who, uint8 small) private {

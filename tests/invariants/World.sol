@@ -3,6 +3,7 @@ pragma solidity ^0.8.28;
 
 import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
 
+import {IPaillierSum} from "../../contracts/crypto/IPaillierSum.sol";
 import {IEscrow} from "../../contracts/escrow/IEscrow.sol";
 import {ILearning, ILearningTypes} from "../../contracts/learning/ILearning.sol";
 import {IMining} from "../../contracts/mining/IMining.sol";
@@ -34,6 +35,7 @@ abstract contract World is ILearningTypes {
     IMining internal mining;
     IVerification internal verification;
     ISeed internal seed;
+    IPaillierSum internal paillierSum;
 
     address[] internal devices;
     address[] internal holders;
@@ -43,7 +45,7 @@ abstract contract World is ILearningTypes {
     address[] internal people;
 
     constructor() {
-        address[5] memory to;
+        address[6] memory to;
         for (uint256 i = 0; i < to.length; ++i) {
             to[i] = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + i);
         }
@@ -51,7 +53,7 @@ abstract contract World is ILearningTypes {
         consumers[0] = to[2];
         escrow = IEscrow(_deploy("Escrow", abi.encode(to[1], to[2], to[3])));
         learning = ILearning(_deploy("Learning", abi.encode(to[0], to[2], 512, 60)));
-        mining = IMining(_deploy("Mining", abi.encode(to[1], to[3], to[0])));
+        mining = IMining(_deploy("Mining", abi.encode(to[1], to[3], to[0], to[5])));
         verification = IVerification(
             _deploy(
                 "Verification",
@@ -61,6 +63,7 @@ abstract contract World is ILearningTypes {
             )
         );
         seed = ISeed(_deploy("PrevrandaoSeed", abi.encode(2)));
+        paillierSum = IPaillierSum(_deploy("PaillierSum", abi.encode(to[1], to[2])));
 
         for (uint256 i = 0; i < DEVICES; ++i) devices.push(_person(_deviceKey(i)));
         for (uint256 i = 0; i < HOLDERS; ++i) holders.push(_person(_holderKey(i)));
