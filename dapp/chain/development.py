@@ -162,5 +162,5 @@ def _demand(node: Web3Node, method: str, *params: object) -> object:
         return node.ask(method, *params)
     except Said as said:
         raise ChainError(
-            f"the node at {node} refuses {method}: {said}", help="Only anvil, ganache and their like can do this."
+            f"the node at {node} refuses {method}: {said.words}", help="Only anvil, ganache and their like can do this."
         ) from None

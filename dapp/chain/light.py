@@ -156,7 +156,7 @@ class Light:
                 answer = node.ask("eth_getProof", *params)
                 runs = octets(node.ask("eth_getCode", params[0], params[2]))
             except (Said, Unreachable) as error:
-                refused.append(f"{node} says: {error}")
+                refused.append(f"{node}: {error}")
                 continue
             try:
                 code_hash, words = _proven(answer, header.state_root, address, slots)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from dapp.chain.header import octets
@@ -30,13 +29,12 @@ WORDS = 300
 """Characters of a node's own words that are shown."""
 
 
-@dataclass(eq=False)
-class Said(Exception):  # noqa: N818
-    """A node's refusal: ``data`` is what a contract returned with it."""
+class Said(ChainError):  # noqa: N818
+    """A node's refusal: ``words`` are its own, ``data`` is what a contract returned with it."""
 
-    code: int
-    message: str
-    data: bytes = b""
+    def __init__(self, code: int, words: str, data: bytes = b"") -> None:
+        self.number, self.words, self.data = code, words or f"error {code}", data
+        super().__init__(f"the node refused a request: {self.words}", help="The node's own words say why.")
 
     @classmethod
     def of(cls, error: Any) -> Said:
@@ -44,15 +42,12 @@ class Said(Exception):  # noqa: N818
         if not isinstance(error, Mapping):
             return cls(0, str(error)[:WORDS])
         code = error.get("code")
-        message = str(error.get("message") or "")[:WORDS]
-        return cls(code if isinstance(code, int) else 0, message, _data(error.get("data")))
-
-    def __str__(self) -> str:
-        return self.message or f"error {self.code}"
+        words = str(error.get("message") or "")[:WORDS]
+        return cls(code if isinstance(code, int) else 0, words, _data(error.get("data")))
 
     def _has(self, words: tuple[str, ...]) -> bool:
-        message = self.message.lower()
-        return any(word in message for word in words)
+        said = self.words.lower()
+        return any(word in said for word in words)
 
     @property
     def known(self) -> bool:
@@ -77,7 +72,7 @@ class Said(Exception):  # noqa: N818
     @property
     def failed(self) -> bool:
         """The contract failed."""
-        return self.code == 3 or (self._has(FAILED) and not self.underpriced)
+        return self.number == 3 or (self._has(FAILED) and not self.underpriced)
 
     @property
     def passing(self) -> bool:
@@ -85,10 +80,8 @@ class Said(Exception):  # noqa: N818
         return self._has(PASSING) and not self.failed
 
     def as_error(self) -> Reverted | ChainError:
-        """What to raise to those who asked."""
-        if self.failed:
-            return Reverted(self.data)
-        return ChainError(f"the node refused a request: {self}", help="The node's own words say why.")
+        """What to raise to those who asked a contract."""
+        return Reverted(self.data) if self.failed else self
 
 
 def wrong_chain(where: str, actual: int, expected: int) -> WrongChain:

@@ -298,9 +298,9 @@ class Web3Node:
             end = min(start + length - 1, to_block)
             try:
                 found += self._logs(start, end, addresses)
-            except Said as said:
+            except Said:
                 if end == start:
-                    raise said.as_error() from None
+                    raise
                 length = (end - start + 1) // 2
                 continue
             start = end + 1
@@ -375,13 +375,12 @@ class Web3Node:
             sent = signed.transaction
             return self._out_of_funds(signed.sender, sent.value + sent.gas * sent.max_fee)
         if said.underpriced:
-            return Underpriced(f"the node finds the fees of a transaction too low: {said}")
+            return Underpriced(f"the node finds the fees of a transaction too low: {said.words}")
         if said.other_nonce or said.passing:  # it may have come through when the answer to it was lost
             if self.ask("eth_getTransactionByHash", f"0x{signed.hash.hex()}") is not None:
                 return None
-            return WrongNonce(f"the node expects another nonce of 0x{signed.sender.hex()}: {said}")
-        error = said.as_error()
-        return error if isinstance(error, ChainError) else ChainError(f"the node refused a transaction: {said}")
+            return WrongNonce(f"the node expects another nonce of 0x{signed.sender.hex()}: {said.words}")
+        return said
 
     def _wait(
         self, offers: dict[int, _Offer], outcomes: dict[int, Mined | SignAnew | ChainError], resign: Resign | None

@@ -74,7 +74,8 @@ ASKING = [
 def test_every_nodes_words_are_told_apart(node: str, words: str, kinds: set[str]) -> None:
     said = Said.of({"code": -32000, "message": words})
     assert {kind for kind in KINDS if getattr(said, kind)} == kinds, node
-    assert str(said) == words
+    assert str(said) == f"the node refused a request: {words}"
+    assert isinstance(said, ChainError), "whoever is not prepared for it handles it as such"
 
 
 @pytest.mark.parametrize(
