@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -65,11 +65,15 @@ def abi_of(name: str) -> Abi:
 
 
 class Evm:
-    """A chain with accounts 0, 1, … of 10,000 ether each, of which the first deploys."""
+    """A chain with accounts 0, 1, … of 10,000 ether each, of which the first deploys.
 
-    def __init__(self, accounts: int = 12) -> None:
+    Args:
+        chain: makes the chain, from the accounts' wei by address; the embedded one, or one with its manners.
+    """
+
+    def __init__(self, accounts: int = 12, chain: Callable[[dict[Address, Wei]], Any] = Devnet) -> None:
         self.accounts = [Account.from_seed(b"tests", i) for i in range(accounts)]
-        self.chain = Devnet({account.address: Wei(10_000 * ETHER) for account in self.accounts})
+        self.chain = chain({account.address: Wei(10_000 * ETHER) for account in self.accounts})
         self._events: dict[bytes, Entry] = {}
         self._errors: dict[bytes, Entry] = {}
 

@@ -220,7 +220,7 @@ abstract contract Handler is Signatures {
     function _proceed(Place memory p) private {
         if (p.key == 0) return _open(p.task);
         Phase phase = learning.phaseOf(p.task, p.number);
-        if (phase >= Phase.Challenge && phase <= Phase.Vote && _pick(40) == 0) _strike(p);
+        if (phase >= Phase.Challenge && phase <= Phase.Vote && _pick(20) == 0) _strike(p);
         else if (phase == Phase.Closed) _open(p.task);
         else if (phase == Phase.Commit) _commit(p);
         else if (phase == Phase.Publish) _attest(p);
