@@ -47,7 +47,7 @@ def watcher_node(
     *,
     turn: int = 0,
 ) -> Node[WatcherState]:
-    """An edge that only watches: it adds up for itself, and proves on chain which candidates are wrong. ``turn`` is its
-    place in the line of watchers."""
+    """Somebody who watches edges: it adds up for itself, and proves on chain which candidates are wrong. ``turn`` is
+    its place in the line of watchers."""
     state = WatcherState(facts=facts, view=View(facts.task_id), me=account.address, turn=turn)
-    return Node("edge", name, watcher.step, state, account, client, contracts, store)
+    return Node("watcher", name, watcher.step, state, account, client, contracts, store)

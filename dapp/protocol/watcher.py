@@ -188,13 +188,13 @@ def step(state: WatcherState, input: Input) -> tuple[WatcherState, tuple[Effect,
 
 
 def _looked(state: WatcherState, number: int, found: Findings) -> tuple[WatcherState, tuple[Effect, ...]]:
-    edges = {slot: c.edge.hex() for slot, c in state.view.rounds[number].candidates.items()}
+    sums = {slot: f"the sum of 0x{c.edge.hex()}" for slot, c in state.view.rounds[number].candidates.items()}
     notices = [
-        Notice(("proof", number, p.slot), f"can prove that the sum of edge 0x{edges[p.slot]} is wrong at {p.position}")
+        Notice(("proof", number, p.slot), f"can prove that {sums[p.slot]} is wrong at position {p.position}")
         for p in found.proofs
     ]
     notices += [
-        Notice(("no proof", number, slot), f"cannot prove that the sum of edge 0x{edges[slot]} is wrong: {reason}")
+        Notice(("no proof", number, slot), f"cannot prove that {sums[slot]} is wrong: {reason}")
         for slot, reason in found.unprovable
     ]
     return ask(replace(state, found={**state.found, number: found}), notices)

@@ -14,7 +14,7 @@ from dapp.report import document
 from dapp.types import Wei
 
 Value = str | int | float | bool | None
-Role = Literal["device", "holder", "edge", "verifier", "requester", "chain"]
+Role = Literal["device", "holder", "edge", "watcher", "verifier", "requester", "chain"]
 Seconds = dict[str, float]
 
 

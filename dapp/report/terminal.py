@@ -28,7 +28,7 @@ MARKS: dict[Tone, tuple[str, str]] = {
     "plain": ("", ""),
 }
 Block = list[str]
-ROLES: tuple[Role, ...] = ("device", "holder", "edge", "verifier", "requester", "chain")
+ROLES: tuple[Role, ...] = ("device", "holder", "edge", "watcher", "verifier", "requester", "chain")
 REFRESH = 8
 """Pictures a second: each costs a few milliseconds of the cores that the run needs."""
 

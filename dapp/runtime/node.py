@@ -82,7 +82,7 @@ class Node(Generic[S]):
     """A role with its own key and its own store; it trusts nothing that another role computed.
 
     Args:
-        role: device, holder, edge or verifier.
+        role: device, holder, edge, watcher or verifier.
         name: for people.
         step: the role's state machine.
         state: its first state.

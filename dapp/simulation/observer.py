@@ -344,7 +344,7 @@ class Observer:
             case ev.CandidateStruckOut(round=number, edge=edge, slot=slot, by=by, reward=reward):
                 book, bond = self._books[number], self.view.rounds[number].candidates[slot].bond
                 book.slashed.append(schema.Slashed(self._names.get(edge, _hex(edge)), bond))
-                book.payments.append(schema.Payment(self._names.get(by, _hex(by)), "edge", "proof", reward))
+                book.payments.append(schema.Payment(self._names.get(by, _hex(by)), "watcher", "proof", reward))
             case ev.BondForfeited(round=number, owner=owner, amount=amount):
                 self._books[number].slashed.append(schema.Slashed(self._names[owner], amount))
 

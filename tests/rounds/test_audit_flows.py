@@ -29,8 +29,7 @@ WATCHED = Scenario(cheat="edge", watch=True)
 def struck_late(folder: Path, *overrides: str) -> Stage:
     """The watcher wakes up when a panel has been summoned."""
     stage = Stage.build(folder, *overrides, scenario=WATCHED)
-    (watcher,) = (i for i, node in enumerate(stage.world.nodes_of("edge")) if node.name == "watcher 0")
-    return stage.silence("edge", (watcher,), lambda view, _: view.round is None or not view.round.panels)
+    return stage.silence("watcher", (0,), lambda view, _: view.round is None or not view.round.panels)
 
 
 # Without outcomes where the lot, or who relays what, decides them.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from stage import Stage, bonds_pot
 
+from dapp.crypto import fraud
 from dapp.protocol import events as ev
 from dapp.protocol.enums import CandidateState, Outcome
 from dapp.simulation.faults import Scenario
@@ -43,6 +44,19 @@ def test_the_contract_and_the_view_agree_on_it(stage: Stage) -> None:
     kept = stage.world.contracts.mining.candidate_of(round_.task_id, round_.number, slot)
     assert kept.state == CandidateState.STRUCK
     assert not stage.world.contracts.mining.progress_of(round_.task_id, round_.number).candidates >> slot & 1
+
+
+def test_a_proof_that_is_too_dear_for_one_transaction_takes_several(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fraud, "MOST_GAS", 1)  # one device a transaction
+    stage = Stage.build(tmp_path_factory.mktemp("split"), "edges=2", scenario=SCENARIO).play()
+    contracts = stage.world.contracts
+    events = contracts.events(contracts.deployment.block, stage.world.client.head().number)
+    steps = [event.remaining.bit_count() for event in events if isinstance(event, ev.ProductAdvanced)]
+    assert steps == [3, 2, 1]
+    assert any(isinstance(event, ev.CandidateStruckOut) for event in events)
+    assert stage.faults("watcher 0") == [fault for fault in stage.faults("watcher 0") if "can prove" in fault]
 
 
 def test_where_nobody_lies_the_watcher_has_nothing_to_do(tmp_path_factory: pytest.TempPathFactory) -> None:

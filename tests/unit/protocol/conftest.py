@@ -13,6 +13,7 @@ from stage import Stage
 
 from dapp.protocol.effects import Effect, Input
 from dapp.runtime.node import Step
+from dapp.simulation.faults import Scenario
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -55,8 +56,9 @@ class Recorded:
 
 @pytest.fixture(scope="session")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
-    """Two rounds of four honest devices with two edges; every verifier has a seat."""
-    stage = Stage.build(tmp_path_factory.mktemp("recorded"), "rounds=2", "edges=2", "panel.seats=4")
+    """Two rounds of four honest devices with two edges, watched; every verifier has a seat."""
+    changes = "rounds=2", "edges=2", "panel.seats=4"
+    stage = Stage.build(tmp_path_factory.mktemp("recorded"), *changes, scenario=Scenario(watch=True))
     tapes: Tapes = {}
     for node in stage.world.nodes:
         tapes[node.name] = tape = Tape(node.name, node._step, node.state)

@@ -15,7 +15,7 @@ from dapp.protocol.effects import Effect, Input, Tick, Wake
 if TYPE_CHECKING:
     from conftest import Recorded, Tape
 
-NAMES = ("device 0", "holder 1", "edge 0", "edge 1", "verifier 2")
+NAMES = ("device 0", "holder 1", "edge 0", "edge 1", "verifier 2", "watcher 0")
 PURE = ("crypto", "learning", "consensus", "protocol")
 SHUFFLES = 100
 
