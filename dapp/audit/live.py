@@ -48,7 +48,7 @@ class Live:
     balance: int
     pots: int
     credits: int
-    said: Callable[[int, int], None]
+    said: Callable[[int, int], None] = lambda *_: None
 
     @classmethod
     def at(
@@ -57,7 +57,7 @@ class Live:
         network: Network,
         contracts: Contracts,
         client: Client,
-        said: Callable[[int, int], None],
+        said: Callable[[int, int], None] = lambda *_: None,
     ) -> Live:
         """The chain behind these addresses as it is now.
 
