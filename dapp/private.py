@@ -62,7 +62,7 @@ def read(path: Path, what: str, help: str) -> bytes:
         raise KeyFileError(f"there is no {what} {path}", help=help) from None
     except OSError as error:
         raise unusable(path, error) from None
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+    if mode & (stat.S_IRWXG | stat.S_IRWXO) & ~(stat.S_IRGRP if _is_credential(path) else 0):
         raise KeyFileError(
             f"{path} is open to others (mode {stat.S_IMODE(mode):04o})",
             help=f"Close it with `chmod 600 {path}`; if others used this machine meanwhile, replace it.",
@@ -70,6 +70,13 @@ def read(path: Path, what: str, help: str) -> bytes:
     if len(data) > LARGEST:
         raise KeyFileError(f"{path} is no {what}: it is far too large", help=help)
     return data
+
+
+def _is_credential(path: Path) -> bool:
+    """Whether systemd laid the file down for this service alone (``LoadCredential=``): from version 254 on by an access
+    list, whose mask is shown as the group's right to read."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    return folder is not None and path.parent == Path(folder)
 
 
 def unusable(path: Path, error: OSError) -> KeyFileError:

@@ -187,6 +187,21 @@ class TestKeys:
         refused = cairn("keys", "new", "--out", "newer.json", "--password-file", "password")
         said(refused, ExitCode.KEY, "password is open to others")
 
+    def test_a_credential_of_systemd_is_closed_though_its_mode_shows_the_group(
+        self, cairn: Run, here: Place, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        folder = Path("credentials").absolute()
+        folder.mkdir()
+        (folder / "password").write_text("another\n")
+        (folder / "password").chmod(0o440)  # an access list's mask: systemd/systemd#29435
+        given = ("--password-file", str(folder / "password"))
+        said(cairn("keys", "new", "--out", "new.json", *given), ExitCode.KEY, "password is open to others")
+        monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(folder))
+        assert cairn("keys", "new", "--out", "new.json", *given).code == ExitCode.OK
+        assert keystore.load(Path("new.json"), "another")
+        (folder / "password").chmod(0o444)
+        said(cairn("keys", "new", "--out", "newer.json", *given), ExitCode.KEY, "password is open to others")
+
 
 class TestDeploy:
     def test_it_says_what_it_costs_and_writes_where_the_contracts_are(self, cairn: Run, here: Place) -> None:
