@@ -45,9 +45,9 @@ class Court:
     other: Account
 
     @classmethod
-    def build(cls, members: int = 7, spare: int = 4) -> Court:
+    def build(cls, members: int = 7, spare: int = 4, evm: Evm | None = None) -> Court:
         """``members`` are active, the ``spare`` ones after them have not joined."""
-        evm = Evm(3 + members + spare)
+        evm = evm or Evm(3 + members + spare)
         consumer = evm.deploy("FixedSlate")
         escrow = evm.deploy("Escrow", consumer.address, consumer.address, evm.next_address(1))
         terms = STAKE, SLASH, ACTIVATION_DELAY, COOL_DOWN, MIN_ELIGIBLE, MIN_WINDOW, MIN_VOTER_PAY
