@@ -6,7 +6,8 @@ pragma solidity ^0.8.28;
 /// @dev A number is a run of `words` words in memory, the most significant first, named by where it begins. Powers and
 /// squares are the precompile's (EIP-198). A product is ((a + b) / 2)² − ((a − b) / 2)²: two squares, about half the
 /// price of a product word by word and its remainder.
-// solhint-disable no-inline-assembly -- numbers of many words are no type of Solidity's
+// Numbers of many words are no type of Solidity's.
+// solhint-disable no-inline-assembly
 library Modular {
     /// @notice The precompile failed, or gave back something else than one number.
     error ModularPrecompileFailed();

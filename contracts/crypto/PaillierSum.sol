@@ -183,7 +183,7 @@ contract PaillierSum is IPaillierSum {
     /// @dev A node without a sibling moves up as it is.
     function _branchLength(uint256 index, uint256 count) private pure returns (uint256 length) {
         for (; count > 1; count = (count + 1) / 2) {
-            if (index ^ 1 < count) ++length;
+            if ((index | 1) < count) ++length; // a right node has a left one, a left node may be alone
             index /= 2;
         }
     }
@@ -224,8 +224,9 @@ contract PaillierSum is IPaillierSum {
     }
 
     /// @dev The one blob that the key of these terms can be: {n, kind, holders, version, threshold} in canonical CBOR,
-    /// field by field as dapp.protocol.blobs writes it. To rebuild it is to read it strictly.
+    /// field by field as dapp.protocol.blobs writes it. To rebuild it is to read it strictly. Each field tells its length.
     function _keyBlob(bytes calldata n, uint8 threshold, uint8 holders) private pure returns (bytes memory) {
+        // slither-disable-next-line encode-packed-collision
         return abi.encodePacked(
             hex"a5616e",
             n.length < 0x100 ? abi.encodePacked(hex"58", uint8(n.length)) : abi.encodePacked(hex"59", uint16(n.length)),

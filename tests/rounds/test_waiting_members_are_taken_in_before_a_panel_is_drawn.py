@@ -9,16 +9,19 @@ from dapp.chain.client import Client
 from dapp.chain.contracts import Contracts
 from dapp.protocol.enums import Outcome
 from dapp.runtime.clock import DevnetClock
+from dapp.runtime.order import GWEI
 from dapp.settings import Settings
 from dapp.simulation import world
-from dapp.simulation.world import ACTIVATION_DELAY, GWEI, People
+from dapp.simulation.world import People
 
 
-def join_only(client: Client, contracts: Contracts, clock: DevnetClock, people: People, settings: Settings) -> None:
+def join_only(
+    client: Client, contracts: Contracts, clock: DevnetClock, people: People, settings: Settings, delay: int
+) -> None:
     """Everybody joins and waits; the registry stays empty."""
     for verifier in people.verifiers:
         client.send(verifier, contracts.verification.join(settings.money.stake * GWEI))
-    clock.advance_to(clock.now() + ACTIVATION_DELAY + 1)
+    clock.advance_to(clock.now() + delay + 1)
 
 
 @pytest.fixture(scope="module")

@@ -183,6 +183,7 @@ def test_flags_and_keys_reach_the_simulation_and_keys_win(cairn: Run, simulated:
         "2",
         "--cheat",
         "edge",
+        "--watch",
     )
     assert cairn("demo", *flags, "-c", "rounds=3", "-c", "strategy=fedavg").code == ExitCode.OK
     (asked,) = simulated
@@ -191,7 +192,7 @@ def test_flags_and_keys_reach_the_simulation_and_keys_win(cairn: Run, simulated:
     assert asked.settings.workers == 1
     assert asked.settings.learning.rounds == 3
     assert asked.settings.learning.strategy == "fedavg"
-    assert (asked.scenario.drop, asked.scenario.cheat) == (2, "edge")
+    assert (asked.scenario.drop, asked.scenario.cheat, asked.scenario.watch) == (2, "edge", True)
 
 
 def test_the_papers_demo_says_what_it_changes_and_can_be_changed(cairn: Run, simulated: list[SimpleNamespace]) -> None:
