@@ -1,10 +1,12 @@
-"""Checks a finished run from its events and its blobs alone, trusting nobody: ``cairn verify`` and ``cairn inspect``.
+"""Checks a task from its events and its blobs alone, trusting nobody: ``cairn verify`` and ``cairn inspect``.
 
-First every transaction is replayed under the contracts' rules and must have caused exactly the events that the file
-says (``replay``); then every blob that those events name is opened and what it claims is recomputed (``contents``).
-What only the chain itself can tell: that the headers are its own, that no transaction at the end was left out, that
-the contracts' code is Cairn's, and how much gas was used. What a constructor fixed (stakes, delays) is taken from its
-first use; every later use must agree.
+First every transaction is replayed under the contracts' rules and must have caused exactly the events that are told
+(``replay``); those of other tasks on the same contracts are taken as they are (``others``). Then every blob that those
+events name is opened and what it claims is recomputed (``contents``).
+
+A run's folder cannot show that its headers are the chain's own, that no transaction was left out, and that the code of
+the contracts is Cairn's; what a constructor fixed (stakes, delays) is taken from its first use; every later use must
+agree. A chain that can be asked shows these as well (``live``).
 """
 
 from dapp.audit.folder import Keeping, RunFolder, read_chain

@@ -29,7 +29,7 @@ OPENED = ("terms", "updates", "sums", "openings", "shares", "votes", "models", "
 """Checks that end with the opening of the blobs."""
 
 CHECKS = (*REPLAYED, *OPENED)
-"""Every kind of check of a run's folder, in the order in which they end. A live chain is asked for ``ASKED`` first."""
+"""Every kind of check of a run's folder, in the order in which they end. A live chain's are ``live.ASKED``, too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,10 +13,12 @@ from typing import Any
 
 import pytest
 from chain.rpc import forward, serve
+from web3 import Web3
 
 from dapp import audit, simulation
 from dapp.chain.client import Client
 from dapp.chain.contracts import Contracts, Deployment
+from dapp.chain.keys import checksummed
 from dapp.chain.network import Network
 from dapp.chain.web3_node import Web3Node
 from dapp.cli.cairn import main
@@ -90,7 +93,7 @@ def test_a_live_chain_is_audited_and_what_was_read_again_offline(ran: Ran, tmp_p
     assert set(live.counts) == {*audit.CHECKS, *audit.ASKED}
     assert all(count > 0 for check, count in live.counts.items())
     assert live.ended
-    assert live.others == live.unfollowed == 0
+    assert live.others == 0
     assert "alone is trusted for the headers" in live.trust
     offline = verify(tmp_path / "kept")
     assert {check: live.counts[check] for check in audit.CHECKS} == offline.counts
@@ -179,6 +182,27 @@ def test_an_escrow_that_holds_less_than_it_owes_is_found(ran: Ran, tmp_path: Pat
         assert live.balance == 0
         with pytest.raises(AuditError, match=r"the escrow has 0 wei and owes 7"):
             replace(live, pots=7).check_books({b"": 7}, {})
+
+
+def test_whoever_sends_another_kind_of_transaction_does_not_stop_the_audit(ran: Ran, tmp_path: Path) -> None:
+    before = verify(ran.read(tmp_path / "before"))
+    web3, escrow = Web3(Web3.HTTPProvider(ran.chain.url)), ran.live().contracts.escrow
+    assert ran.chain.faucet is not None
+    payer = web3.eth.account.from_key(ran.chain.faucet)
+    legacy = {
+        "chainId": ran.chain.chain_id,
+        "nonce": web3.eth.get_transaction_count(payer.address),
+        "to": checksummed(escrow.address),
+        "value": 7,
+        "data": escrow.fund(os.urandom(32), 7).data,
+        "gas": 200_000,
+        "gasPrice": 10**11,
+    }
+    sent = web3.eth.send_raw_transaction(payer.sign_transaction(legacy).raw_transaction)
+    assert web3.eth.wait_for_transaction_receipt(sent, timeout=20)["status"] == 1
+    after = verify(ran.read(tmp_path / "after"))
+    assert after.unfollowed == before.unfollowed + 1
+    assert after.counts["logs"] == before.counts["logs"] + 1
 
 
 def test_the_command_audits_on_geth_and_kubo_as_it_does_offline(
