@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
+from forgery import calls, flipped, resign, rewritten
 from stage import Stage, bonds_pot
 
+from dapp.audit.replay import replay
+from dapp.chain.facts import export_events, import_events
 from dapp.crypto import fraud
+from dapp.errors import AuditError
 from dapp.protocol import events as ev
 from dapp.protocol.enums import CandidateState, Outcome
 from dapp.simulation.faults import Scenario
@@ -44,6 +51,35 @@ def test_the_contract_and_the_view_agree_on_it(stage: Stage) -> None:
     kept = stage.world.contracts.mining.candidate_of(round_.task_id, round_.number, slot)
     assert kept.state == CandidateState.STRUCK
     assert not stage.world.contracts.mining.progress_of(round_.task_id, round_.number).candidates >> slot & 1
+
+
+def test_an_auditor_believes_no_strike_without_its_proof(stage: Stage, tmp_path: Path) -> None:
+    """Of the proof in the transaction every part is checked again, with the law in Python."""
+
+    def another_number(args: list[Any]) -> None:
+        args[3][0] = flipped(args[3][0])
+
+    def a_device_less(args: list[Any]) -> None:
+        args[5].pop()
+
+    def another_key(args: list[Any]) -> None:
+        args[0][3] = flipped(args[0][3])
+
+    def as_if_right(args: list[Any]) -> None:
+        args[2] = next(c.slot for c in stage.rounds[0].opened_candidates)
+
+    for change, reason in (
+        (another_number, "is not under the root of candidate"),
+        (a_device_less, "it leaves included devices out"),
+        (another_key, "it brings another key than the terms name"),
+        (as_if_right, "is not under the root of candidate"),
+    ):
+        export_events(stage.world.client, stage.world.contracts.deployment, tmp_path / "events.jsonl")
+        with rewritten(tmp_path) as lines:
+            (call,) = calls(lines, "PaillierSum.strikeOut")
+            resign(lines, call, "PaillierSum.strikeOut", change)
+        with pytest.raises(AuditError, match=reason):
+            replay(import_events(tmp_path / "events.jsonl"))
 
 
 def test_a_proof_that_is_too_dear_for_one_transaction_takes_several(
