@@ -40,13 +40,14 @@ class Process:
         """What it said so far."""
         return (self.folder / "log").read_text(encoding="utf-8")
 
-    def peak_mib(self) -> float:
-        """The most memory that it had at a time, in MiB; 0 once it is gone."""
+    def private_mib(self) -> float:
+        """The memory that it has for itself now, in MiB; 0 once it is gone. Pages of libraries, which the system may
+        drop at any time, do not count: torch's build for CUDA maps 240 MiB of them on import."""
         try:
             lines = Path(f"/proc/{self.running.pid}/status").read_text(encoding="utf-8").splitlines()
         except OSError:
             return 0.0
-        return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), 0.0)
+        return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("RssAnon")), 0.0)
 
 
 @dataclass
@@ -72,11 +73,23 @@ class Cohort:
         """Makes the keys, deploys the contracts, orders the task, admits the devices."""
         cohort = cls(folder, chain, store)
         names = [f"device-{i}" for i in range(devices)]
-        for name in ("requester", "admission", *names, "edge-0", "edge-1", *(f"verifier-{i}" for i in range(5))):
+        for name in (
+            "requester",
+            "admission",
+            *names,
+            "edge-0",
+            "edge-1",
+            "watcher",
+            *(f"verifier-{i}" for i in range(5)),
+        ):
             (folder / name).mkdir(parents=True)
             cohort.accounts[name] = keystore.new(folder / name / "key.json", PASSWORD)
         client = Client(Web3Node.connect([chain]))
-        rich = [a.address for name, a in cohort.accounts.items() if name.startswith(("requester", "edge", "verifier"))]
+        rich = [
+            a.address
+            for name, a in cohort.accounts.items()
+            if name.startswith(("requester", "edge", "watcher", "verifier"))
+        ]
         fund(client, rich, Wei(20 * ETHER))
         key = ("--key", folder / "requester" / "key.json")
         at = ("--chain", chain, "--contracts", folder / "deployment.json")
@@ -178,7 +191,7 @@ class Cohort:
             for process in self.processes.values():
                 code = process.running.poll()
                 assert code in (None, 0), f"{process.name} ended with {code}: {process.log[-2000:]}"
-                self.peaks[process.name] = max(process.peak_mib(), self.peaks.get(process.name, 0.0))
+                self.peaks[process.name] = max(process.private_mib(), self.peaks.get(process.name, 0.0))
             assert time.monotonic() < deadline, f"{what}: not within {patience:g} s\n{self.story()}"
             time.sleep(0.2)
 

@@ -99,6 +99,7 @@ class Daemon:
                     if not acted:
                         stop.wait(self.poll)
             finally:
+                self._tell()
                 self.tasks.close()
                 pool.shutdown(wait=False, cancel_futures=True)
 
@@ -150,10 +151,14 @@ class Daemon:
                 finished |= turn.acted
                 self._sending += [_Sending(node, duty, call) for duty, call in turn.calls]
                 self._working += [_Working(node, work) for work in turn.work]
-                while node.told:
-                    self.said(node.name, node.told.popleft().text)
+        self._tell()
         self._start(pool)
         return self._send() or finished
+
+    def _tell(self) -> None:
+        for node in self.nodes:
+            while node.told:
+                self.said(node.name, node.told.popleft().text)
 
     def _read(self, head: Block) -> None:
         """Gives every node what happened since the last look."""

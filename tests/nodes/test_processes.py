@@ -1,5 +1,5 @@
-"""Fourteen processes: five devices that hold the key, two edges and five verifiers, a chain of one-second blocks and an
-IPFS node. Nobody tells them anything but where the contracts are."""
+"""Fifteen processes: five devices that hold the key, two edges, five verifiers, a watcher, a chain of one-second blocks
+and an IPFS node. Nobody tells them anything but where the contracts are."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dapp.runtime.programs import start_geth, start_kubo
 
 DEVICES = range(5)
 MOST_MIB = 512
-"""What a device may take."""
+"""What a device may have for itself; see ``Process.private_mib``."""
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -37,6 +37,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cohort]:
             cohort.verifier(i)
         for i in range(2):
             cohort.edge(i)
+        cohort.start("watcher", "edge", "watch", settings={"store": kubo.url})
         doors = [cohort.door(0), cohort.door(1)]
         for i in DEVICES:
             cohort.device(i, doors if i % 2 else doors[::-1])
@@ -53,7 +54,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cohort]:
         geth = start_geth(folder / "geth", port=_port(geth.url), period=1)
         kubo = start_kubo(folder / "kubo", port=_port(kubo.url))
 
-        everybody = [f"device-{i}" for i in DEVICES] + ["edge-0", "edge-1"]
+        everybody = [*(f"device-{i}" for i in DEVICES), "edge-0", "edge-1", "watcher"]
         cohort.until(
             lambda: all(cohort.processes[name].running.poll() == 0 for name in everybody), 600, "the task is over"
         )
@@ -120,7 +121,13 @@ def test_a_chain_that_went_away_is_waited_for_and_nothing_is_lost(ended: Cohort)
 
 def test_both_edges_relayed(ended: Cohort) -> None:
     for i in range(2):
-        assert re.search(r"relay (commits|attestations|shares) ", ended.processes[f"edge-{i}"].log)
+        assert re.search(r"relay (commits|attestations|shares), round ", ended.processes[f"edge-{i}"].log)
+
+
+def test_a_watcher_found_nothing_to_prove(ended: Cohort) -> None:
+    watcher = ended.processes["watcher"]
+    assert "looking for lies in 2 sums: done" in watcher.log
+    assert "strike" not in watcher.log
 
 
 def test_a_second_process_with_one_key_refuses_to_start(ended: Cohort) -> None:
