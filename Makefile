@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 BROWNIE := .venv-brownie
+HALMOS := .venv-halmos
 # TORCH=cpu takes the torch project's own index of CPU builds: a smaller download, where it can be reached.
 TORCH  ?=
 CONTRACTS := $(addprefix contracts/,learning/Learning.sol mining/Mining.sol verification/Verification.sol escrow/Escrow.sol randomness/PrevrandaoSeed.sol crypto/PaillierSum.sol)
@@ -56,6 +57,16 @@ lint-contracts: node_modules/.package-lock.json $(VENV)/dev
 invariants: node_modules/.package-lock.json $(VENV)/dev ## forge calls every function in random histories; what was called, and that no law broke
 	$(BIN)/python scripts/invariants.py $(INVARIANTS)
 
+halmos: $(HALMOS)/ready node_modules/.package-lock.json $(VENV)/dev ## proofs about Escrow and Sealed, for every amount and argument
+	PATH="$(CURDIR)/$(HALMOS)/bin:$$(dirname "$$($(BIN)/python -c 'from dapp.runtime.programs import find; print(find("forge"))')"):$$PATH" \
+	FOUNDRY_CONFIG="$(CURDIR)/tests/foundry.toml" FOUNDRY_PROFILE=symbolic \
+	FOUNDRY_SOLC="$$($(BIN)/python -c 'from solcx.install import get_executable; print(get_executable("0.8.37"))')" \
+	halmos --root . --forge-build-out build/symbolic/out --loop 16 --solver-timeout-assertion 60s
+
+soak: $(VENV)/dev nodes ## a million calls by forge, 5,000 histories beside the model
+	$(BIN)/python scripts/invariants.py --histories 5000
+	SOAK=1 $(BIN)/python -m pytest -s tests/nodes/test_state_machine.py tests/nodes/test_random_cases.py
+
 contracts: node_modules/.package-lock.json $(VENV)/dev ## compile the contracts and write the artifacts
 	$(BIN)/python scripts/compile_contracts.py
 
@@ -66,7 +77,7 @@ bench-nodes: $(VENV)/run nodes ## seconds and gas of a round on each chain there
 	$(BIN)/python scripts/bench_nodes.py $(BENCH_NODES)
 
 clean: ## remove what was installed and built here
-	rm -rf $(VENV) $(BROWNIE) node_modules build dist
+	rm -rf $(VENV) $(BROWNIE) $(HALMOS) node_modules build dist
 
 $(BIN)/uv:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Cairn needs Python 3.11 or newer; name one with PYTHON=...")'
@@ -91,6 +102,13 @@ $(BROWNIE)/ready: pyproject.toml constraints-brownie.txt node_modules/.package-l
 	$(UV_PIP) --editable '.[brownie]'
 	cd $(BROWNIE)/bin && ln -sf ../../node_modules/@foundry-rs/anvil-*/bin/anvil ../../node_modules/.bin/ganache-cli .
 	cd scripts && ../$(BROWNIE)/bin/python -c 'import compile_contracts; compile_contracts.compiler()'
+	@touch $@
+
+# halmos pins a solver and more of its own.
+$(HALMOS)/ready: | $(BIN)/uv
+	@echo "installing halmos into $(HALMOS)"
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(HALMOS)
+	$(BIN)/uv pip install --quiet --python $(HALMOS)/bin/python halmos==0.3.3
 	@touch $@
 
 node_modules/.package-lock.json: package.json package-lock.json
