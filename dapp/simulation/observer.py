@@ -78,7 +78,9 @@ class Observer:
         for event in events:
             self.view = apply(self.view, event)
             match event:
-                case ev.RoundClosed(round=number) if self.view.rounds[number].kind == RoundKind.UPDATE:
+                case ev.RoundClosed(task_id=task, round=number) if (
+                    task == self.view.task_id and self.view.rounds[number].kind == RoundKind.UPDATE
+                ):
                     self._to_compare = number
                 case ev.Paid() | ev.MemberSlashed() | ev.BondForfeited() | ev.CandidateStruckOut():
                     self._book_money(event)

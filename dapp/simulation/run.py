@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import platform
 import resource
 import shutil
@@ -61,7 +62,8 @@ def run(
     """Runs a task in this process, on the embedded chain and store unless told otherwise, and writes ``folder``.
 
     Args:
-        folder: made anew; gets report.json, report.html, plots, model.safetensors, events.jsonl and store/.
+        folder: made anew; gets report.json, report.html, plots, model.safetensors, events.jsonl,
+            deployment.json and store/.
         project: where ``file.py:Name`` settings are looked up; default the current folder.
         place: prepares chain and store.
         began: ``time.perf_counter()`` when the process began to work on this, so that imports are counted.
@@ -167,6 +169,8 @@ def _write(
     """Everything that people and auditors need, also of a run that was cut off."""
     try:
         export_events(world.client, world.contracts.deployment, folder / "events.jsonl")
+        deployed = json.dumps(world.contracts.deployment.to_json(), indent=2)
+        (folder / "deployment.json").write_text(deployed + "\n", encoding="utf-8")
         model = observer.view.model
         if model is not None:
             data = world.store.get(model.digest, model.size, cap=model.size)
