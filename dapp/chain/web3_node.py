@@ -218,7 +218,7 @@ class Web3Node:
         if base > most:
             raise FeesTooHigh(
                 f"the chain asks for {_gwei(base)} gwei per gas, the cap is {_gwei(most)}",
-                help="Wait until it is cheaper, or raise the cap (chain.max_fee) in the settings.",
+                help="Wait until it is cheaper, or raise the cap: max_fee in a role's settings, or --max-fee.",
             )
         tip = min(USUAL_TIP if isinstance(tip, Said) else quantity(tip), most - base)
         return Wei(tip), Wei(min(tip + 2 * base, most))

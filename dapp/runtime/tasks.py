@@ -82,7 +82,7 @@ class Tasks:
     joined: set[TaskId] = field(default_factory=set)
     _offers: dict[TaskId, _Offer] = field(default_factory=dict)
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="join"))
-    _puzzled: int = 0
+    _puzzled: int = -1
 
     def observe(self, event: Event) -> None:
         """Hears of tasks that begin and end."""
@@ -94,6 +94,9 @@ class Tasks:
     def newcomers(self) -> list[Node[Any]]:
         """Nodes for the tasks that were joined since the last call; never waits."""
         ready = list(self._offers.values())
+        if not ready and not self.joined and self._puzzled < 0:
+            self._puzzled = 0
+            self.said("tasks", "none is open: waits for one")
         if not self.many and (len(ready) > 1 or self.joined):
             if not self.joined and len(ready) != self._puzzled:
                 self._puzzled = len(ready)
