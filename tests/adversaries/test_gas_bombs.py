@@ -1,4 +1,4 @@
-"""Gas bombs: long lists, costly callbacks and long answers, so that somebody else's transaction does not fit a block."""
+"""Gas bombs: long lists, costly callbacks and long answers, so that another's transaction does not fit a block."""
 
 from __future__ import annotations
 
