@@ -218,6 +218,15 @@ class Players:
             self._aside()
             return
         round_, sender = random.choice(closed), self._one()
+        silent = [
+            (panel, seat)
+            for panel in round_.panels
+            for seat in range(panel.size if panel.seed is not None else 0)
+            if seat not in panel.slashed and (seat not in panel.votes or panel.votes[seat].ballot is None)
+        ]
+        if silent and self._rarely(3):
+            lockstep.slash(round_, *random.choice(silent), sender)
+            return
         due = self._due(round_, sender)
         if due and not self._rarely(4):
             random.choice(due)()
@@ -232,10 +241,9 @@ class Players:
         if round_.panels:
             panel = random.choice(round_.panels)
             seat = random.randrange(max(panel.size, 1))
-            silent = [i for i in range(panel.size) if i not in panel.votes or panel.votes[i].ballot is None]
             claims += [
                 lambda: lockstep.claim_voter(round_, panel, seat, sender),
-                *[lambda: lockstep.slash(round_, panel, random.choice(silent or [seat]), sender)] * 3,
+                lambda: lockstep.slash(round_, panel, seat, sender),
             ]
         random.choice(claims)()
 
