@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -118,6 +119,16 @@ def run_verifier(file: Path, changes: tuple[str, ...]) -> None:
         serve(service)
 
 
+@verifier.command("leave", cls=RoleCommand, role="verifier")
+@role_options
+def leave_verifier(file: Path, changes: tuple[str, ...]) -> None:
+    """Leave the registry, and, called again after the cool-down, take the stake out."""
+    with _serving("verifier", file, changes) as service:
+        from dapp.verifier.service import leave
+
+        leave(service)
+
+
 @contextmanager
 def _serving(role: Role, file: Path, changes: tuple[str, ...]) -> Iterator[Service]:
     """What a role's process begins with, each part checked: settings, chain, contracts, key, store."""
@@ -128,6 +139,7 @@ def _serving(role: Role, file: Path, changes: tuple[str, ...]) -> Iterator[Servi
     assert settings.contracts is not None
     assert settings.keystore is not None
     _say("chain", f"connects to {settings.chain}")
+    logging.basicConfig(format="%(asctime)s  %(name)s: %(message)s", datefmt="%H:%M:%S", level=logging.WARNING)
     from dapp.chain import keystore
     from dapp.chain.network import Network
     from dapp.runtime.service import Service, stopped_by_signals

@@ -25,6 +25,8 @@ from dapp.runtime.node import Node
 from dapp.runtime.performing import Finished, Ran, submit
 from dapp.runtime.tasks import Tasks
 
+FETCHES = 8
+"""Blobs of a job that are asked for at a time: an IPFS node takes long to find that nobody has one."""
 WORK_TRIES = 5
 """How often work is tried whose blobs were not to be had."""
 SAID = (1, 8, 64)
@@ -236,7 +238,7 @@ class Daemon:
 
 
 def _perform(node: Node[Any], work: Work, executor: Executor) -> tuple[Ran, Result]:
-    return submit(node, work.job, executor)()
+    return submit(node, work.job, executor, fetch_at_a_time=FETCHES)()
 
 
 def _words(duty: Duty) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -162,9 +163,17 @@ class Node(Generic[S]):
             if tries == 1:  # once is nothing: a door knows a message a moment later than its sender
                 self.told.append(Told(effect.duty, f"tries again: {error}"))
 
-    def fetch(self, needs: Iterable[BlobRef]) -> Blobs:
-        """The blobs of a job: its own first, the store's otherwise; None where neither has it whole."""
-        return {ref: self._fetch(ref) for ref in dict.fromkeys(needs)}
+    def fetch(self, needs: Iterable[BlobRef], *, at_a_time: int = 1) -> Blobs:
+        """The blobs of a job: its own first, the store's otherwise; None where neither has it whole.
+
+        Args:
+            at_a_time: side by side, where a store may take long to say that it has one not.
+        """
+        refs = list(dict.fromkeys(needs))
+        if at_a_time == 1 or len(refs) < 2:
+            return {ref: self._fetch(ref) for ref in refs}
+        with ThreadPoolExecutor(min(at_a_time, len(refs))) as pool:
+            return dict(zip(refs, pool.map(self._fetch, refs), strict=True))
 
     def keep(self, blobs: Sequence[bytes]) -> None:
         """Keeps what a job made until it is published."""

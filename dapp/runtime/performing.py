@@ -63,9 +63,11 @@ def _measured(work: Callable[[], Any]) -> Ran:
     return Ran(result, time.thread_time() - started, os.getpid(), peak)
 
 
-def submit(node: Node[Any], job: Job, executor: Executor) -> Callable[[], tuple[Ran, Result]]:
+def submit(
+    node: Node[Any], job: Job, executor: Executor, *, fetch_at_a_time: int = 1
+) -> Callable[[], tuple[Ran, Result]]:
     """Hands a node's job to an executor; what is given back waits for it, and raises what it raised."""
-    blobs = node.fetch(job.needs)
+    blobs = node.fetch(job.needs, at_a_time=fetch_at_a_time)
     if isinstance(job, OpenSum):
         opening = job
         try:

@@ -8,6 +8,7 @@ refuse before it reads.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from threading import Lock
 from typing import Protocol
 
 from dapp.crypto.cid import cid_v1, digest
@@ -130,6 +131,7 @@ class MeteredStore:
     def __init__(self, store: BlobStore) -> None:
         self._store = store
         self._transfers = Transfers()
+        self._counting = Lock()
 
     @property
     def transfers(self) -> Transfers:
@@ -139,13 +141,15 @@ class MeteredStore:
     def put(self, data: bytes) -> Blob:
         """See `BlobStore.put`."""
         blob = self._store.put(data)
-        self._transfers = Transfers(self._transfers.sent + len(data), self._transfers.received)
+        with self._counting:
+            self._transfers = Transfers(self._transfers.sent + len(data), self._transfers.received)
         return blob
 
     def get(self, digest: Digest, size: int, *, cap: int) -> bytes:
         """See `BlobStore.get`."""
         data = self._store.get(digest, size, cap=cap)
-        self._transfers = Transfers(self._transfers.sent, self._transfers.received + len(data))
+        with self._counting:
+            self._transfers = Transfers(self._transfers.sent, self._transfers.received + len(data))
         return data
 
     def has(self, digest: Digest, size: int) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from dapp.chain.keys import checksummed
 from dapp.compute import Serial
 from dapp.errors import SettingsError
+from dapp.protocol.enums import MemberState
 from dapp.protocol.events import TaskCreated
 from dapp.runtime.node import Node
 from dapp.runtime.service import Service
@@ -31,6 +33,27 @@ def serve(service: Service) -> None:
         return [verifier_node(service.settings.name, facts, service.account, service.client, service.contracts, store)]
 
     service.run(join, Serial(), many=True)
+
+
+def leave(service: Service) -> None:
+    """Leaves the registry; called again after the cool-down, takes the stake out, and what was earned.
+
+    Raises:
+        SettingsError: the key is no member.
+        ContractError: the stake is bound still.
+    """
+    registry, me, name = service.contracts.verification, service.account.address, service.settings.name
+    member = registry.member_of(me)
+    if not member.stake:
+        raise SettingsError(f"{checksummed(me)} is no member of the registry", help="There is nothing to leave.")
+    if member.state != MemberState.LEAVING:
+        service.client.send(service.account, registry.leave())
+        until = datetime.fromtimestamp(registry.member_of(me).leaving_at).astimezone().isoformat(" ", "minutes")
+        service.said(name, f"leaves the registry; its stake is bound until {until}: ask again then")
+        return
+    service.client.send(service.account, registry.withdraw_stake_for(me))
+    service.client.send(service.account, service.contracts.escrow.withdraw_for(me))
+    service.said(name, f"has left the registry, and has {service.client.balance(me) / 10**18:g} ether")
 
 
 def enlist(service: Service) -> None:

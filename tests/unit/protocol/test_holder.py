@@ -251,6 +251,25 @@ def test_what_was_not_to_be_had_is_looked_for_again_ever_later(state: HolderStat
     assert len(pin.blobs) == 3
 
 
+def test_who_is_still_looking_attests_what_it_has_before_edges_stop_waiting(state: HolderState) -> None:
+    """A store may take longer than the window to say that it has not got a blob."""
+    terms = state.facts.terms
+    round_ = unshared(
+        replace(state.view.rounds[0], attestations={}, all_attested_at=0, included=None, candidates={}, all_opened_at=0)
+    )
+    state = replace(state, view=replace(state.view, rounds=(round_,)), findings={}, looks={})
+    begins, ends = round_.deadlines(terms).commit_end, round_.deadlines(terms).publish_end
+    state, _ = holder.step(state, Tick(begins, 0))
+    state, _ = holder.step(state, Done(("check", 0, 0), {0: "", 1: MISSING, 2: "", 3: ""}))
+    state, effects = holder.step(state, Tick(begins + terms.windows.publish // 2, 0))
+    assert [effect for effect in effects if isinstance(effect, Work)], "a second look, which does not end"
+    state, effects = holder.step(state, Tick(ends - 3 * terms.windows.publish // 16 - 1, 0))
+    assert not [effect for effect in effects if isinstance(effect, Hand)]
+    state, effects = holder.step(state, Tick(ends - 3 * terms.windows.publish // 16, 0))
+    (hand,) = [effect for effect in effects if isinstance(effect, Hand)]
+    assert hand.message.mask == 0b1101
+
+
 def test_a_share_names_its_holder_and_the_round(recorded: Recorded) -> None:
     for index in range(4):
         tape = recorded.tapes[f"holder {index}"]
