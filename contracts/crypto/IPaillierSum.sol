@@ -76,6 +76,7 @@ interface IPaillierSum is IPaillierSumErrors, IPaillierSumEvents {
 
     /// @notice Multiplies some of the included devices' ciphertexts at a position, each raised to s_k where the edge
     /// weighs, for a later `strikeOut` by the same caller: where all of them are too much for one transaction.
+    /// @dev Who begins brings at least one: a product of nothing is refused.
     function multiply(ProofFacts calldata facts, uint32 position, Partial calldata before, Factor[] calldata factors)
         external;
 

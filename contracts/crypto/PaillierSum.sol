@@ -116,6 +116,8 @@ contract PaillierSum is IPaillierSum {
         } else {
             (remaining,,) = MINING.includedSet(facts.taskId, facts.round);
             if (remaining == 0) revert PaillierSumNotFixed(facts.taskId, facts.round);
+            // Nothing times nothing would be kept as 0, which convicts every candidate.
+            if (factors.length == 0) revert PaillierSumIncomplete(remaining);
         }
         bool weighs = facts.terms.encoding.weighting == ILearningTypes.Weighting.Edge;
         uint256 raised = ring.zero();

@@ -16,7 +16,7 @@ from dapp.chain.keys import Account, Transaction
 from dapp.chain.node import Reverted
 from dapp.crypto import fraud, merkle
 from dapp.protocol.enums import CandidateState, Outcome, Phase, Weighting
-from dapp.protocol.records import Ballot, Leaf
+from dapp.protocol.records import Ballot, Leaf, Partial
 from dapp.types import Wei
 
 EMPTY = 2
@@ -454,6 +454,18 @@ def test_nothing_is_multiplied_before_the_included_set_is_fixed(house: House) ->
     sums = Sums.start(house).to_publish()
     arguments = plain(sums.facts(), 0, NOTHING, sums.factors(0))
     assert refused(house.paillier_sum.send, house.anyone, "multiply", *arguments)[0] == "PaillierSumNotFixed"
+
+
+def test_a_product_of_nothing_is_not_begun(house: House) -> None:
+    """It would be kept as 0, and 0 times whatever comes later is not what an honest edge has."""
+    sums = Sums.start(house)
+    sums.judged(sums.right())
+    arguments = plain(sums.facts(), 1, NOTHING, ())
+    assert refused(house.paillier_sum.send, house.anyone, "multiply", *arguments) == ("PaillierSumIncomplete", 0b1111)
+    zero = Partial(0b1111, fraud.partial_bytes(sums.public, 0))
+    assert refused(sums.strike, 1, before=zero)[0] == "PaillierSumWrongPartial"
+    assert refused(sums.strike, 1, factors=()) == ("PaillierSumIncomplete", 0b1111)
+    assert sums.candidate(0).state == CandidateState.OPENED
 
 
 def test_what_was_begun_can_be_read(lied: Sums) -> None:
