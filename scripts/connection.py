@@ -24,7 +24,7 @@ from dapp.chain import Account, Client, Contracts
 from dapp.chain.deploy import Parameters, deploy
 from dapp.chain.development import fund
 from dapp.chain.network import DEVELOPMENT_CHAINS
-from dapp.cli import network
+from dapp.cli import access
 from dapp.errors import CairnError
 from dapp.types import Wei
 
@@ -67,8 +67,8 @@ def connect() -> Connection:
     parser.add_argument("--chain", metavar="URL", default="http://127.0.0.1:8545")
     parser.add_argument("--key", metavar="FILE", type=Path)
     given = parser.parse_args()
-    client = network.connect(given.chain, network.network())
-    return Connection(client, given.chain, network.unlock(given.key, None) if given.key else None)
+    client = access.connect(given.chain, access.network())
+    return Connection(client, given.chain, access.unlock(given.key, None) if given.key else None)
 
 
 def put_contracts(client: Client, account: Account, parameters: Parameters) -> Contracts:
@@ -91,7 +91,7 @@ def find_contracts(client: Client, account: Account) -> Contracts:
         SettingsError, ChainError: it is not known where they are, or they are not there.
     """
     try:
-        return network.contracts_at(client, _file(client))
+        return access.contracts_at(client, _file(client))
     except CairnError:
         if client.chain_id not in DEVELOPMENT_CHAINS:
             raise
@@ -109,7 +109,7 @@ def run(main: Callable[[], object]) -> None:
 def _of_brownie(brownie: Any) -> Connection:
     account = None
     if name := os.environ.get("ACCOUNT"):
-        key = brownie.accounts.load(name, os.environ.get(network.PASSWORD)).private_key
+        key = brownie.accounts.load(name, os.environ.get(access.PASSWORD)).private_key
         account = Account(bytes.fromhex(key.removeprefix("0x")))
     return Connection(Client.from_web3(brownie.web3), brownie.web3.provider.endpoint_uri, account)
 

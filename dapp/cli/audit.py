@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from dapp.cli.network import FILE, connect, contracts_at, json_option, network, split, store_at
+from dapp.cli.access import FILE, connect, contracts_at, json_option, network, split, store_at
 from dapp.errors import SettingsError, StoreFull
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from dapp.cli.network import FILE, acting, chain_option, connect, fee_options, key_options, network, pace_option
+from dapp.cli.access import FILE, acting, chain_option, connect, fee_options, key_options, network, pace_option
 from dapp.errors import SettingsError, StoreFull
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def parameters_from(pace: str | None, flags: dict[str, int | None]) -> Parameter
 
     parameters = Parameters()
     if pace is not None:
-        from dapp.runtime.order import parameters_of
+        from dapp.requester.creation import parameters_of
 
         fitting = parameters_of(with_pace(Settings(), pace))
         parameters = replace(parameters, min_window=fitting.min_window)
@@ -139,7 +139,7 @@ def deployed(
         Fatal: the contracts do not read one another back.
     """
     from dapp.chain import deploy as chain
-    from dapp.cli.costs import cost, demand, gas_of_deployment
+    from dapp.chain.costs import cost, demand, gas_of_deployment
 
     price = cost(client, gas_of_deployment(parameters))
     demand(client, account.address, price, "a deployment")

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import click
 
+from dapp.cli.access import FILE, PASSWORD, password_option
 from dapp.cli.common import changes_option
-from dapp.cli.network import FILE, PASSWORD, password_option
 from dapp.errors import CairnError
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def settings(role: Role | None, file: Path | None, overrides: Sequence[str]) -> 
 def chain(s: RoleSettings) -> tuple[str, Client]:
     """The chain answers, and is the one that the settings name."""
     from dapp.chain.web3_node import Web3Node
-    from dapp.cli.network import connect, network
+    from dapp.cli.access import connect, network
 
     client = connect(s.chain or "", network(chain_id=s.chain_id, max_fee=s.max_fee))
     name = str(client.node.ask("web3_clientVersion")) if isinstance(client.node, Web3Node) else "a node"
@@ -170,7 +170,7 @@ def clock(client: Client) -> tuple[str, bool]:
 def deployment(client: Client, path: Path) -> tuple[str, Contracts]:
     """The contracts are there, of this version, and know one another."""
     from dapp.chain.keys import checksummed
-    from dapp.cli.network import contracts_at
+    from dapp.cli.access import contracts_at
 
     contracts = contracts_at(client, path)
     return f"this version's, Learning at {checksummed(contracts.learning.address)}", contracts
@@ -178,14 +178,14 @@ def deployment(client: Client, path: Path) -> tuple[str, Contracts]:
 
 def the_task(client: Client, contracts: Contracts, s: RoleSettings) -> tuple[str, tuple[View | None]]:
     """The task is there, or none is and none was named."""
-    from dapp.cli import tasks
+    from dapp.cli import listing
 
     head = client.head()
-    there = tasks.all_tasks(contracts, head.number)
+    there = listing.all_tasks(contracts, head.number)
     if s.task is None and all(view.ended for _, view in there.values()):
         return "none is open: a role waits for one", (None,)
-    created, view = there[tasks.find(there, s.task)]
-    facts = tasks.facts(created, view, contracts.escrow.pot_of(view.task_id), head.timestamp)
+    created, view = there[listing.find(there, s.task)]
+    facts = listing.facts(created, view, contracts.escrow.pot_of(view.task_id), head.timestamp)
     return f"{facts.task[:14]}…, {len(facts.devices)} devices, {facts.state}", (view,)
 
 
@@ -221,7 +221,7 @@ def key(s: RoleSettings) -> tuple[str, Address]:
     """The keystore is closed to others; its password opens it, where that can be known without asking anybody."""
     from dapp.chain import keystore
     from dapp.chain.keys import checksummed
-    from dapp.cli.network import unlock
+    from dapp.cli.access import unlock
     from dapp.errors import KeyFileError
 
     path = Path(s.keystore or "")
@@ -238,7 +238,7 @@ def funds(
     client: Client, contracts: Contracts, me: Address, role: Role, s: RoleSettings, terms: Terms | None
 ) -> tuple[str, bool]:
     """There is ether where ether is needed: for a round's gas, for bonds, for a stake, for heartbeats."""
-    from dapp.cli.costs import cost, demand
+    from dapp.chain.costs import cost, demand
     from dapp.report.summary import ether
 
     has = ether(client.balance(me))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dapp.cli.network import FILE, password, password_option
+from dapp.cli.access import FILE, password, password_option
 from dapp.errors import KeyFileError
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dapp.cli.network import FILE, connect, contracts_at, unlock
+from dapp.cli.access import FILE, connect, contracts_at, unlock
 
 if TYPE_CHECKING:
     from dapp.chain.keys import Account

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from dapp.cli.access import FILE, fee_options, network, password_option, split, unlock
 from dapp.cli.common import SettingsCommand, run_options, terminal
-from dapp.cli.network import FILE, fee_options, network, password_option, split, unlock
 from dapp.errors import SettingsError
 
 if TYPE_CHECKING:

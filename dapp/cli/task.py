@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dapp.cli.common import SettingsCommand, changes_option
-from dapp.cli.network import (
+from dapp.cli.access import (
     acting,
     address_of,
     chain_option,
@@ -28,6 +27,7 @@ from dapp.cli.network import (
     store_option,
     unlock,
 )
+from dapp.cli.common import SettingsCommand, changes_option
 from dapp.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def create(
     blobs = store_at(store)
     with acting(client, key, password_file) as requester:
         click.echo("loading model and data")
-        from dapp.cli import order
+        from dapp.requester import order
 
         def agreed(what: str) -> bool:
             click.echo(f"{checksummed(requester.address)} orders on chain {client.chain_id}: {what}")
@@ -128,13 +128,13 @@ def create(
 @json_option
 def list_(chain: str, contracts: Path, as_json: bool) -> None:
     """List the tasks of these contracts."""
-    from dapp.cli import tasks
+    from dapp.cli import listing
 
     client = connect(chain, network())
     deployed, head = contracts_at(client, contracts), client.head()
     found = [
-        tasks.facts(created, view, deployed.escrow.pot_of(view.task_id), head.timestamp)
-        for created, view in tasks.all_tasks(deployed, head.number).values()
+        listing.facts(created, view, deployed.escrow.pot_of(view.task_id), head.timestamp)
+        for created, view in listing.all_tasks(deployed, head.number).values()
     ]
     if as_json:
         click.echo(json.dumps([json.loads(each.to_json()) for each in found], indent=2))
@@ -152,12 +152,12 @@ def list_(chain: str, contracts: Path, as_json: bool) -> None:
 @json_option
 def show(task: str | None, chain: str, contracts: Path, as_json: bool) -> None:
     """Show a task: its terms, its cohort, its rounds and who committed to them."""
-    from dapp.cli import tasks
+    from dapp.cli import listing
 
     client = connect(chain, network())
     deployed, head = contracts_at(client, contracts), client.head()
     created, view = _found(deployed, head.number, task)
-    shown = tasks.facts(created, view, deployed.escrow.pot_of(view.task_id), head.timestamp)
+    shown = listing.facts(created, view, deployed.escrow.pot_of(view.task_id), head.timestamp)
     click.echo(shown.to_json() if as_json else "\n".join(shown.lines()))
 
 
@@ -328,10 +328,10 @@ def holders_from(text: str) -> list[Address]:
 
 
 def _found(contracts: Contracts, to_block: int, text: str | None) -> tuple[TaskCreated, View]:
-    from dapp.cli import tasks
+    from dapp.cli import listing
 
-    there = tasks.all_tasks(contracts, to_block)
-    return there[tasks.find(there, text)]
+    there = listing.all_tasks(contracts, to_block)
+    return there[listing.find(there, text)]
 
 
 def _id_of(text: str) -> TaskId:

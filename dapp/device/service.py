@@ -26,9 +26,9 @@ from dapp.relay.client import DoorClient
 from dapp.relay.courier import Courier
 from dapp.relay.wire import Place
 from dapp.runtime.daemon import Daemon
+from dapp.runtime.joining import facts_of
 from dapp.runtime.node import Node, Told
 from dapp.runtime.service import Service
-from dapp.runtime.tasks import facts_of
 from dapp.storage import MeteredStore
 from dapp.types import Wei
 

@@ -6,7 +6,8 @@ import time
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 from dapp.crypto import cid
 from dapp.device import project
@@ -21,6 +22,7 @@ from dapp.protocol.work import MISSING, UpdateMade, encrypt_update
 if TYPE_CHECKING:
     from dapp.learning.data import Dataset
     from dapp.learning.strategy import Strategy
+    from dapp.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,21 @@ class Split:
     devices: int
     samples_per_device: int | None
     seed: int
+
+    @classmethod
+    def of(cls, settings: Settings, folder: Path) -> Self:
+        """How a task's settings spread the data; ``file.py:Name`` is looked up in a folder."""
+        learning = settings.learning
+        return cls(
+            model=learning.model,
+            data=learning.data,
+            folder=str(folder),
+            partition=learning.partition,
+            options=tuple(learning.partition_options.given().items()),
+            devices=settings.devices,
+            samples_per_device=learning.samples_per_device,
+            seed=settings.seed,
+        )
 
 
 @lru_cache(maxsize=4)

@@ -20,9 +20,9 @@ from dapp.protocol.relayed import named_on_chain, refusal
 from dapp.relay.server import DoorServer
 from dapp.relay.wire import DoorTerms, Place
 from dapp.runtime.daemon import Daemon
+from dapp.runtime.joining import facts_of
 from dapp.runtime.node import Node
 from dapp.runtime.service import Service
-from dapp.runtime.tasks import facts_of
 from dapp.storage import MeteredStore
 
 

@@ -21,9 +21,9 @@ from dapp.compute import Executor
 from dapp.errors import CairnError, Fatal, Retryable
 from dapp.protocol.effects import Done, Duty, Failed, Observed, Result, Tick, Work
 from dapp.protocol.events import Event
+from dapp.runtime.joining import Tasks
 from dapp.runtime.node import Node
 from dapp.runtime.performing import Finished, Ran, submit
-from dapp.runtime.tasks import Tasks
 
 FETCHES = 8
 """Blobs of a job that are asked for at a time: an IPFS node takes long to find that nobody has one."""

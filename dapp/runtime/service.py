@@ -18,8 +18,8 @@ from dapp.protocol.effects import Handed
 from dapp.protocol.enums import Outcome
 from dapp.protocol.relayed import batch_of
 from dapp.runtime.daemon import Daemon
+from dapp.runtime.joining import Join, Tasks
 from dapp.runtime.node import Node
-from dapp.runtime.tasks import Join, Tasks
 from dapp.settings import RoleSettings
 from dapp.storage import BlobStore
 from dapp.types import TaskId

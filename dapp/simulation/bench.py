@@ -13,7 +13,7 @@ from typing import Any
 from dapp import settings
 from dapp.crypto import packing, paillier, threshold
 from dapp.report import progress, schema
-from dapp.runtime.dealer import find_prime
+from dapp.requester.dealer import find_prime
 from dapp.simulation.faults import Scenario
 from dapp.simulation.run import run
 

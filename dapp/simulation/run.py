@@ -22,7 +22,7 @@ from dapp.chain.facts import export_events
 from dapp.crypto import cid
 from dapp.errors import CairnError, SettingsError, StoreFull
 from dapp.report import files, progress, schema
-from dapp.runtime.dealer import find_prime
+from dapp.requester.dealer import find_prime
 from dapp.runtime.loop import Loop
 from dapp.settings import Settings
 from dapp.simulation.faults import Scenario

@@ -31,10 +31,11 @@ from dapp.protocol.keys import key_blob, read_key
 from dapp.protocol.machine import Facts
 from dapp.protocol.records import SignedEnrolment
 from dapp.protocol.work import FormAggregate, OpenSum
-from dapp.runtime import dealer
+from dapp.requester import dealer
+from dapp.requester.creation import GWEI, create_task, parameters_of, terms_of
+from dapp.requester.model import first_model
 from dapp.runtime.clock import Clock
 from dapp.runtime.node import Node
-from dapp.runtime.order import GWEI, create_task, parameters_of, terms_of
 from dapp.settings import Settings
 from dapp.simulation import faults, measure
 from dapp.simulation.ground import Place, embedded
@@ -129,9 +130,9 @@ def build(
         SettingsError: the cohort does not fit the terms.
         ChainError: the contracts refused.
     """
-    split = split_of(settings, project)
+    split = Split.of(settings, project)
     counts = executor.submit(measure.sample_counts, split)
-    model = executor.submit(measure.first_model, split)
+    model = executor.submit(first_model, split)
 
     said("preparing chain and store, deploying the contracts")
     people = People.fresh(settings, watchers=int(scenario.watch))
@@ -180,21 +181,6 @@ def build(
         samples=samples,
         task_created=created,
         nodes=nodes,
-    )
-
-
-def split_of(settings: Settings, project: Path) -> Split:
-    """How the settings spread the data."""
-    learning = settings.learning
-    return Split(
-        model=learning.model,
-        data=learning.data,
-        folder=str(project),
-        partition=learning.partition,
-        options=tuple(learning.partition_options.given().items()),
-        devices=settings.devices,
-        samples_per_device=learning.samples_per_device,
-        seed=settings.seed,
     )
 
 

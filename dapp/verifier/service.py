@@ -10,9 +10,9 @@ from dapp.compute import Serial
 from dapp.errors import SettingsError
 from dapp.protocol.enums import MemberState
 from dapp.protocol.events import TaskCreated
+from dapp.runtime.joining import facts_of
 from dapp.runtime.node import Node
 from dapp.runtime.service import Service
-from dapp.runtime.tasks import facts_of
 from dapp.storage import MeteredStore
 from dapp.verifier.daemon import verifier_node
 

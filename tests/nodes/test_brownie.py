@@ -26,7 +26,7 @@ from dapp.crypto.typed_data import Ticket, learning_domain
 from dapp.learning.strategy import strategy
 from dapp.protocol.enums import MemberState, Outcome
 from dapp.protocol.terms import Terms
-from dapp.runtime.order import create_task, terms_of
+from dapp.requester.creation import create_task, terms_of
 from dapp.runtime.programs import Running
 from dapp.storage import Blob
 from dapp.types import Address, Wei

@@ -15,7 +15,7 @@ from dapp.chain import keystore
 from dapp.chain.client import Client
 from dapp.chain.keys import Account, checksummed
 from dapp.chain.web3_node import Web3Node
-from dapp.cli.network import deployment_in
+from dapp.cli.access import deployment_in
 from dapp.device.share_file import ShareFile
 from dapp.errors import ExitCode
 from dapp.relay import DoorServer, DoorTerms, Place

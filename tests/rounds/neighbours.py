@@ -12,13 +12,15 @@ from dapp.chain.contracts import Call
 from dapp.chain.facts import export_events
 from dapp.chain.keys import Account
 from dapp.compute import Serial
+from dapp.device.training import Split
 from dapp.learning.vectors import weights_of
 from dapp.protocol.events import Event
 from dapp.protocol.keys import key_blob
 from dapp.protocol.view import View, apply
-from dapp.runtime import dealer
+from dapp.requester import dealer
+from dapp.requester.creation import create_task, terms_of
+from dapp.requester.model import first_model
 from dapp.runtime.loop import Loop
-from dapp.runtime.order import create_task, terms_of
 from dapp.simulation import measure
 from dapp.simulation import world as worlds
 from dapp.simulation.faults import Scenario
@@ -77,8 +79,8 @@ def neighbour(world: World, *overrides: str) -> World:
     settings, client, contracts, store = small(*overrides), world.client, world.contracts, world.store
     people = replace(People.fresh(settings, watchers=0), edges=world.people.edges, verifiers=world.people.verifiers)
     give(client, world.people.edges[0], people.requester.address)
-    split = worlds.split_of(settings, PROJECT)
-    samples, first = measure.sample_counts(split), measure.first_model(split)
+    split = Split.of(settings, PROJECT)
+    samples, first = measure.sample_counts(split), first_model(split)
     key, shares = dealer.deal([prime.result() for prime in primes(1)], settings.threshold, settings.holders)
     put = [store.put(blob) for blob in (world.strategy.canonical(), first, key_blob(key))]
     holders = [device.address for device in people.devices[: settings.holders]]

@@ -8,8 +8,8 @@ from stage import Stage
 from dapp.chain.client import Client
 from dapp.chain.contracts import Contracts
 from dapp.protocol.enums import Outcome
+from dapp.requester.creation import GWEI
 from dapp.runtime.clock import DevnetClock
-from dapp.runtime.order import GWEI
 from dapp.settings import Settings
 from dapp.simulation import world
 from dapp.simulation.world import People

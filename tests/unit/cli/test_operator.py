@@ -29,17 +29,17 @@ from dapp.chain.errors import ContractError
 from dapp.chain.keys import Account, checksummed
 from dapp.chain.node import OutOfFunds, Unreachable
 from dapp.chain.web3_node import Web3Node
-from dapp.cli import order as order_module
-from dapp.cli import tasks
-from dapp.cli.network import contracts_at
-from dapp.cli.order import Order, place
+from dapp.cli import listing
+from dapp.cli.access import contracts_at
 from dapp.cli.task import holders_from
 from dapp.crypto import merkle, threshold
 from dapp.device.share_file import ShareFile
 from dapp.errors import ExitCode, KeyFileError, SettingsError
 from dapp.protocol.blobs import KeyBlob
 from dapp.protocol.keys import read_key
-from dapp.runtime.order import cost_of, parameters_of
+from dapp.requester import order as order_module
+from dapp.requester.creation import cost_of, parameters_of
+from dapp.requester.order import Order, place
 from dapp.settings import Settings, load, with_pace
 from dapp.storage import EmbeddedStore
 from dapp.types import TaskId, Wei
@@ -291,7 +291,7 @@ class TestOrder:
             path = here.folder / "shares" / f"share-{i}.json"
             assert stat.S_IMODE(path.stat().st_mode) == 0o600
             ShareFile.read(path).check(here.devnet.chain_id, task_id, root, holder)
-        created, view = tasks.all_tasks(here.contracts, here.devnet.head().number)[task_id]
+        created, view = listing.all_tasks(here.contracts, here.devnet.head().number)[task_id]
         assert here.contracts.escrow.pot_of(task_id) == cost_of(created.terms)
         key, model = created.terms.key, created.terms.learning
         blob = here.store.get(key.digest, key.size, cap=key.size)
@@ -303,7 +303,7 @@ class TestOrder:
 
     def test_the_shares_open_what_the_published_key_encrypts(self, here: Place) -> None:
         task_id = here.order()
-        named = tasks.all_tasks(here.contracts, here.devnet.head().number)[task_id][0].terms.key
+        named = listing.all_tasks(here.contracts, here.devnet.head().number)[task_id][0].terms.key
         key = read_key(here.store.get(named.digest, named.size, cap=named.size), allow_small=True)
         n = int(key.public.n)
         ciphertexts = [(1 + m * n) * pow(r, n, n * n) % (n * n) for m, r in ((7, 1234567), (1234, 89))]

@@ -1,4 +1,4 @@
-"""The tasks of a deployment, as the chain's events tell them."""
+"""The tasks of a deployment as the chain's events tell them: found, and said for people and as JSON."""
 
 from __future__ import annotations
 

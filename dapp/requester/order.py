@@ -6,29 +6,28 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from dapp import compute
 from dapp.chain.client import Client
 from dapp.chain.contracts import Contracts
+from dapp.chain.costs import cost, demand
 from dapp.chain.errors import ContractError
 from dapp.chain.keys import Account
 from dapp.chain.node import OutOfFunds
-from dapp.cli.costs import cost, demand
 from dapp.crypto.cid import digest
 from dapp.device.share_file import ShareFile, shares_of
+from dapp.device.training import Split
 from dapp.errors import KeyFileError, SettingsError
 from dapp.learning.strategy import Strategy, strategy
 from dapp.learning.vectors import weights_of
 from dapp.protocol import terms as t
 from dapp.protocol.keys import key_blob
-from dapp.runtime import dealer
-from dapp.runtime.order import cost_of, create_task, task_id_of, terms_of
+from dapp.requester import dealer
+from dapp.requester.creation import cost_of, create_task, task_id_of, terms_of
+from dapp.requester.model import first_model
+from dapp.settings import Settings
 from dapp.storage import Blob, BlobStore
 from dapp.types import Address, TaskId
-
-if TYPE_CHECKING:
-    from dapp.settings import Settings
 
 GAS = 500_000
 """What the creation of a task takes, and some more (tests/gas)."""
@@ -64,13 +63,10 @@ class Order:
             LearningError: they do not.
             KeyFileError: a share file is there already.
         """
-        from dapp.simulation.measure import first_model
-        from dapp.simulation.world import split_of
-
         order = cls(
             settings,
             strategy(settings.learning.strategy, **settings.learning.strategy_changes()),
-            first_model(split_of(settings, project)),
+            first_model(Split.of(settings, project)),
             admission,
             tuple(holders),
             shares,

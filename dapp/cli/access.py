@@ -1,4 +1,4 @@
-"""What the commands of operators share: a chain behind an address, contracts in a file, a key in a keystore."""
+"""How a command comes to what it acts on: a chain behind an address, contracts in a file, a key in a keystore."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dapp.runtime.tasks import Tasks
+from dapp.runtime.joining import Tasks
 from dapp.types import TaskId
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from dapp.chain.client import Client
-    from dapp.chain.deploy import Parameters
-    from dapp.types import Address
-
-MARGIN = 6, 5
-"""A transaction asks for a fifth more gas than it is expected to use (``dapp.chain.web3_node``)."""
+from dapp.chain.client import Client
+from dapp.chain.deploy import Parameters, deploy
+from dapp.chain.keys import Account, checksummed
+from dapp.chain.node import OutOfFunds
+from dapp.chain.web3_node import GAS_MARGIN
+from dapp.report.summary import ether
+from dapp.types import Address, Wei
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,6 @@ class Cost:
     value: int
 
     def __str__(self) -> str:
-        from dapp.report.summary import ether
-
         gas = f"{self.gas:,} gas, now {ether(self.now - self.value)}"
         return f"{gas}, and {ether(self.value)} sent along" if self.value else gas
 
@@ -38,7 +36,7 @@ def cost(client: Client, gas: int, value: int = 0) -> Cost:
     """
     tip, cap = client.node.fees()
     price = tip + (cap - tip) // 2
-    return Cost(gas, gas * price + value, gas * MARGIN[0] // MARGIN[1] * cap + value, value)
+    return Cost(gas, gas * price + value, (gas + gas // GAS_MARGIN) * cap + value, value)
 
 
 def demand(client: Client, sender: Address, cost: Cost, what: str) -> None:
@@ -47,11 +45,6 @@ def demand(client: Client, sender: Address, cost: Cost, what: str) -> None:
     Raises:
         OutOfFunds: says how much there is and how much is needed.
     """
-    from dapp.chain.keys import checksummed
-    from dapp.chain.node import OutOfFunds
-    from dapp.report.summary import ether
-    from dapp.types import Wei
-
     has = client.balance(sender)
     if has < cost.most:
         raise OutOfFunds(
@@ -68,13 +61,7 @@ def gas_of_deployment(parameters: Parameters) -> int:
     Raises:
         ContractError: a constructor refuses a parameter, as it would on any chain.
     """
-    import secrets
-
-    from dapp.chain.client import Client
-    from dapp.chain.deploy import deploy
-    from dapp.chain.devnet import Devnet
-    from dapp.chain.keys import Account
-    from dapp.types import Wei
+    from dapp.chain.devnet import Devnet  # an EVM takes a second to load
 
     seed = secrets.token_bytes(32)
     deployer = Account(seed)

@@ -1,4 +1,4 @@
-"""Ordering a task: the contracts' parameters that its settings need, its terms, and its creation."""
+"""What a task is created with: parameters of contracts that fit its settings, its terms, its price; its creation."""
 
 from __future__ import annotations
 
