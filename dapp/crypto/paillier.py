@@ -28,6 +28,9 @@ RandomBits = Callable[[int], int]
 MIN_BITS = 2048
 """Smallest modulus accepted outside tests: about 112 bits of security (NIST SP 800-57)."""
 
+MAX_BITS = 16_384
+"""Largest modulus accepted: to test a stranger's larger one for a prime takes minutes to hours."""
+
 STATISTICAL_BITS = 128
 """Statistical distance of everything that is hidden by a larger number is at most 2^−128."""
 
@@ -86,7 +89,8 @@ class PublicKey:
 
         Raises:
             KeyTooSmall: n has fewer than ``MIN_BITS`` bits.
-            CryptoError: n is not positive, is even, has a factor below 2^16, not 1 mod 4, a perfect power or prime.
+            CryptoError: n is not positive, has over ``MAX_BITS`` bits, is even, has a factor below 2^16, not 1 mod 4, a
+                perfect power or prime.
         """
         fault = ""
         if self.n <= 0:
@@ -96,6 +100,8 @@ class PublicKey:
                 f"the Paillier key has {self.bits} bits; at least {MIN_BITS} are required",
                 help=f"Make the key again with {MIN_BITS} bits or more (3072 for 128-bit security).",
             )
+        elif self.bits > MAX_BITS:
+            fault = f"it has {self.bits:,} bits, more than {MAX_BITS:,}"
         elif self.n % 2 == 0:
             fault = "it is even"
         elif gmpy2.gcd(self.n, gmpy2.primorial(_SMALL_FACTORS)) != 1:

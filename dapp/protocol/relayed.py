@@ -76,6 +76,13 @@ def refusal(facts: Facts, view: View, handed: Handed) -> str | None:
     if current is None or current.number != message.round or current.outcome != Outcome.OPEN:
         here = "no round is open" if current is None or current.outcome != Outcome.OPEN else f"it is {current.number}"
         return f"round {message.round} is not the current one: {here}"
+    if isinstance(message, UpdateCommit):
+        # A key costs nothing: if any would do, a stranger's many would fill the edge's line, and its store.
+        enrolment = view.enrolments.get(message.device)
+        if enrolment is None or enrolment.index >= current.enrolled:
+            return f"0x{message.device.hex()} takes no part in round {message.round}"
+        if message.size > facts.terms.cohort.max_update_bytes:
+            return f"an update of {message.size:,} bytes, more than the terms allow"
     return None
 
 

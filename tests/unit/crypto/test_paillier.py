@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pickle
 import secrets
+import time
 from random import Random
 
 import gmpy2
@@ -70,6 +71,14 @@ P, Q = (paillier.safe_prime(256, Random(seed).getrandbits) for seed in (11, 12))
 def test_a_modulus_that_is_no_honest_key_is_refused_for_the_right_reason(n: int, fault: str) -> None:
     with pytest.raises(CryptoError, match=fault):
         PublicKey(int(n)).check(allow_small=True)
+
+
+def test_a_modulus_too_large_to_be_examined_is_refused_at_once() -> None:
+    """A blob of 64 KB can hold one of 524,288 bits: an hour's work to see whether it is prime."""
+    started = time.monotonic()
+    with pytest.raises(CryptoError, match="524,288 bits, more than 16,384"):
+        PublicKey(2**524_288 - 3).check()
+    assert time.monotonic() - started < 1
 
 
 def test_factors_that_do_not_make_the_modulus_are_refused(public: PublicKey) -> None:

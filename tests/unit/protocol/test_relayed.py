@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dapp.chain.keys import Account
 from dapp.crypto.typed_data import Attestation, Enrolment, ShareCommit, UpdateCommit
 from dapp.protocol.blobs import BlobRef
 from dapp.protocol.effects import Handed, Observed
+from dapp.protocol.enums import Outcome
 from dapp.protocol.relayed import blob_of, is_on_chain, is_signed, named_on_chain, refusal
 from dapp.protocol.view import View
 from dapp.types import Round, TaskId
@@ -55,6 +57,29 @@ def test_an_edge_says_why_it_takes_a_message_not(recorded: Recorded) -> None:
     other = replace(first, message=replace(first.message, task_id=TaskId(bytes(32))))
     assert (refusal(facts, over, other) or "").startswith("it is of task 0x0000")
     assert refusal(facts, over, replace(first, signature=bytes(65))) is not None
+
+
+def test_an_edge_takes_no_commit_of_whom_the_round_does_not_expect_nor_one_over_the_terms(recorded: Recorded) -> None:
+    """Anybody can make keys and sign commits; each would take a place in the line, and a blob in the store."""
+    facts, over = recorded.stage.world.facts, edge_view(recorded)
+    round_ = replace(over.rounds[0], outcome=Outcome.OPEN)
+    view = replace(over, ended_at=0, rounds=(round_,))
+    first = next(each.message for each in handed(recorded) if isinstance(each.message, UpdateCommit))
+
+    def said(account: Account, **changes: Any) -> str | None:
+        message = replace(first, device=account.address, **changes)
+        return refusal(facts, view, Handed(message, account.sign_digest(message.signing_hash(facts.learning_domain))))
+
+    member, stranger = recorded.stage.world.people.devices[0], Account(b"\7" * 32)
+    assert said(member) is None
+    assert said(stranger) == f"0x{stranger.address.hex()} takes no part in round 0"
+    late = replace(round_, enrolled=0)
+    view = replace(view, rounds=(late,))
+    assert said(member) == f"0x{member.address.hex()} takes no part in round 0"
+    view = replace(view, rounds=(round_,))
+    most = facts.terms.cohort.max_update_bytes
+    assert said(member, size=most) is None
+    assert "more than the terms allow" in (said(member, size=most + 1) or "")
 
 
 def test_a_message_changed_in_any_field_or_at_another_place_is_not_signed(recorded: Recorded) -> None:
