@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dapp.chain.contracts import Contracts, Deployment
     from dapp.chain.keys import Account
     from dapp.chain.network import Network
+    from dapp.settings import RoleSettings
     from dapp.storage import BlobStore
     from dapp.types import Address
 
@@ -38,7 +39,7 @@ store_option = click.option(
 pace_option = click.option(
     "--pace",
     type=click.Choice(["fast", "normal", "slow"]),
-    help="Windows for blocks of a second and a chain of one's own (fast), or for public networks (slow).",
+    help="How long windows are: fast suits a development chain with a block a second, slow a public network.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="The same facts as JSON.")
 
@@ -82,6 +83,19 @@ def network(*, chain_id: int | None = None, max_fee: float = 100.0) -> Network:
     from dapp.types import Wei
 
     return Network(chain_id=chain_id, max_fee=Wei(round(max_fee * GWEI)))
+
+
+def network_of(settings: RoleSettings) -> Network:
+    """How a role treats its network."""
+    from dapp.chain.network import Network
+    from dapp.types import Wei
+
+    return Network(
+        chain_id=settings.chain_id,
+        confirmations=settings.confirmations,
+        finalized=settings.finalized,
+        max_fee=Wei(settings.max_fee_wei),
+    )
 
 
 def connect(chain: str, how: Network) -> Client:

@@ -37,9 +37,11 @@ def _where(command: F) -> F:
     return command
 
 
-@click.command()
+@click.command(short_help="Check a run, trusting nobody.")
 @_where
-@click.option("--export", metavar="FOLDER", type=FOLDER, help="With --chain: keep what was read.")
+@click.option(
+    "--export", metavar="DIR", type=FOLDER, help="With --chain: keep what was read in this new folder, as a run's."
+)
 def verify(
     folder: Path | None,
     chain: str | None,
@@ -71,7 +73,7 @@ def verify(
     click.echo(f"{sum(found.counts.values()):,} checks, no lie found {what}")
 
 
-@click.command()
+@click.command(short_help="Show what happened in a run.")
 @_where
 @json_option
 def inspect(

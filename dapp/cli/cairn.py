@@ -19,6 +19,7 @@ import click
 from dapp import __version__
 from dapp.cli.audit import inspect, verify
 from dapp.cli.bench import bench
+from dapp.cli.common import InOrder
 from dapp.cli.deploy import deploy
 from dapp.cli.doctor import doctor
 from dapp.cli.keys import keys
@@ -47,17 +48,13 @@ MEANING = {
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
-class Cairn(click.Group):
+class Cairn(InOrder):
     """The group of all commands, which explains its exit codes."""
 
     def format_epilog(self, _: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes the exit codes below the commands."""
         with formatter.section("Exit codes"):
             formatter.write_dl([(str(int(code)), meaning) for code, meaning in MEANING.items()])
-
-    def list_commands(self, _: click.Context) -> list[str]:
-        """The commands in the order in which one meets them."""
-        return list(self.commands)
 
 
 @click.group(cls=Cairn, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

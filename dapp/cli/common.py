@@ -26,22 +26,29 @@ class SettingsCommand(click.Command):
                 formatter.write(f"{'':{formatter.current_indent}}{line}".rstrip() + "\n")
 
 
-def changes_option(command: F) -> F:
-    """``-c``."""
+class InOrder(click.Group):
+    """A group whose help lists its commands in the order in which one meets them."""
+
+    def list_commands(self, _: click.Context) -> list[str]:
+        """The commands as they were added."""
+        return list(self.commands)
+
+
+def changes_option(which: str) -> Callable[[F], F]:
+    """``-c``. ``which``: the keys that it sets."""
     return click.option(
-        "-c",
-        "changes",
-        metavar="KEY=VALUE",
-        multiple=True,
-        help="Set a key for this run, for example -c rounds=3; can be given again. The keys are listed below.",
-    )(command)
+        "-c", "changes", metavar="KEY=VALUE", multiple=True, help=f"Set a key {which}; can be given again."
+    )
+
+
+task_changes = changes_option("listed below, as in -c rounds=3")
 
 
 def run_options(command: F) -> F:
     """The options of whatever makes a run."""
     for option in reversed(
         (
-            changes_option,
+            task_changes,
             click.option("--name", metavar="NAME", help="Name of the run and of its folder."),
             click.option(
                 "--runs",
@@ -64,9 +71,6 @@ def plain_option(command: F) -> F:
     return click.option(
         "--plain", is_flag=True, help="One line a step, nothing redrawn; so anyway where the output is no terminal."
     )(command)
-
-
-run_folder = click.argument("folder", metavar="RUN", type=click.Path(exists=True, file_okay=False, path_type=Path))
 
 
 def terminal(*, plain: bool) -> Terminal:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dapp.chain.keys import Account
 
 F = TypeVar("F", bound=Callable[..., Any])
+GWEI = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +35,13 @@ class _Flag:
 
 
 FLAGS = (
-    _Flag("stake", 1, 10**9, "What a verifier locks, in gwei."),
-    _Flag("slash", 1, 10**9, "What a silent seat loses, in gwei."),
+    _Flag("stake", 1, GWEI, "What a verifier locks."),
+    _Flag("slash", 1, GWEI, "What a silent seat loses."),
     _Flag("activation_delay", 1, 1, "Seconds until a new verifier can be drawn; longer than any seed takes to come."),
     _Flag("cool_down", 1, 1, "Seconds that a leaving verifier's stake stays bound."),
     _Flag("min_eligible", 1, 1, "Verifiers without whom no panel is drawn."),
     _Flag("min_window", 1, 1, "Seconds that any phase of a task lasts at least."),
-    _Flag("min_voter_pay", 0, 10**9, "Least pay of a vote for which a silent seat loses stake, in gwei."),
+    _Flag("min_voter_pay", 0, GWEI, "Least pay of a vote for which a silent seat loses stake."),
     _Flag("seed_delay", 1, 1, "Blocks from a request to the block that gives the seed; 132 where validators may gain."),
 )
 
@@ -49,14 +50,17 @@ def parameter_options(command: F) -> F:
     """A flag for every parameter of a deployment; those that are not given are None."""
     for flag in reversed(FLAGS):
         name = f"--{flag.parameter.replace('_', '-')}"
-        command = click.option(name, metavar="N", type=click.IntRange(flag.least), help=flag.help)(command)
+        unit = "GWEI" if flag.scale == GWEI else "N"
+        command = click.option(name, metavar=unit, type=click.IntRange(flag.least), help=flag.help)(command)
     return command
 
 
 @click.command()
 @chain_option
 @key_options("the deployer; it needs ether")
-@click.option("--out", metavar="FILE", type=FILE, required=True, help="Where to say where the contracts are.")
+@click.option(
+    "--out", metavar="FILE", type=FILE, required=True, help="Where the file goes that says where the contracts are."
+)
 @pace_option
 @parameter_options
 @click.option("--yes", is_flag=True, help="Do not ask whether to pay.")

@@ -34,7 +34,7 @@ ROUND_GAS: dict[Role, int] = {"edge": 6_000_000, "verifier": 1_000_000, "holder"
 HEARTBEAT_GAS = 100 * 21_000
 
 
-@click.command()
+@click.command(short_help="Check whatever a role stands on.")
 @click.argument("file", metavar="[ROLE.toml]", type=FILE, required=False)
 @click.option("--role", type=click.Choice(ROLES), help="Check what this role needs. By default as the file is called.")
 @click.option("--chain", metavar="URL", help="Instead of the file's chain.")
@@ -42,7 +42,7 @@ HEARTBEAT_GAS = 100 * 21_000
 @click.option("--contracts", metavar="FILE", help="Instead of the file's contracts.")
 @click.option("--key", metavar="FILE", help="Instead of the file's keystore.")
 @password_option
-@changes_option
+@changes_option("of the role's settings, as in -c chain_id=1")
 def doctor(
     file: Path | None,
     role: Role | None,
@@ -145,9 +145,9 @@ def settings(role: Role | None, file: Path | None, overrides: Sequence[str]) -> 
 def chain(s: RoleSettings) -> tuple[str, Client]:
     """The chain answers, and is the one that the settings name."""
     from dapp.chain.web3_node import Web3Node
-    from dapp.cli.access import connect, network
+    from dapp.cli.access import connect, network_of
 
-    client = connect(s.chain or "", network(chain_id=s.chain_id, max_fee=s.max_fee))
+    client = connect(s.chain or "", network_of(s))
     name = str(client.node.ask("web3_clientVersion")) if isinstance(client.node, Web3Node) else "a node"
     said = "/".join(name.split("/")[:2])
     return f"{client.node} answers: {said}, chain {client.chain_id}, block {client.head().number:,}", client

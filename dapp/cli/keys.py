@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dapp.cli.access import FILE, password, password_option
+from dapp.cli.common import InOrder
 from dapp.errors import KeyFileError
 
 if TYPE_CHECKING:
@@ -19,12 +20,12 @@ out_option = click.option(
 )
 
 
-@click.group()
+@click.group(cls=InOrder)
 def keys() -> None:
     """Make, import and show the keys that sign for a role."""
 
 
-@keys.command()
+@keys.command(short_help="Make a key, in a keystore under a password.")
 @out_option
 @password_option
 def new(out: Path, password_file: Path | None) -> None:
@@ -35,7 +36,7 @@ def new(out: Path, password_file: Path | None) -> None:
     _tell(out, keystore.new(out, password(password_file, str(out), new=True)))
 
 
-@keys.command(name="import")
+@keys.command(name="import", short_help="Put a private key that you have into a keystore.")
 @click.option(
     "--from", "source", metavar="FILE", type=FILE, help="A file of mode 0600 with the private key; else you are asked."
 )

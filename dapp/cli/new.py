@@ -18,7 +18,7 @@ OWN = {'model = "small-cnn"': 'model = "model.py:Model"', 'data = "mnist"': 'dat
 """The lines of a task.toml that name the project's own files."""
 
 
-@click.command()
+@click.command(short_help="Write a project, or the folder of a role, to begin with.")
 @click.option(
     "--role",
     type=click.Choice(("device", "edge", "verifier", "holder")),

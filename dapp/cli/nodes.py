@@ -38,7 +38,7 @@ class Up:
     period: int
 
 
-@click.command()
+@click.command(short_help="Start a geth and a kubo, for development.")
 @folder_option
 @click.option(
     "--period",
@@ -48,10 +48,24 @@ class Up:
     show_default=True,
     help="Seconds between blocks; 0 mines each transaction at once.",
 )
-@click.option("--chain-port", metavar="N", type=click.IntRange(0, 65535), default=8545, show_default=True)
-@click.option("--store-port", metavar="N", type=click.IntRange(0, 65535), default=5001, show_default=True)
+@click.option(
+    "--chain-port",
+    metavar="N",
+    type=click.IntRange(0, 65535),
+    default=8545,
+    show_default=True,
+    help="Where geth answers; 0 takes a free port.",
+)
+@click.option(
+    "--store-port",
+    metavar="N",
+    type=click.IntRange(0, 65535),
+    default=5001,
+    show_default=True,
+    help="Where kubo answers; 0 takes a free port.",
+)
 def up(folder: Path, period: int, chain_port: int, store_port: int) -> None:
-    """Start a geth and a kubo here, in the background, for development; a port of 0 takes a free one."""
+    """Start a geth and a kubo in the background, for development."""
     from dapp.runtime import programs
 
     folder = folder.resolve()

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dapp.cli.access import FILE, connect, contracts_at, unlock
+from dapp.cli.access import FILE, connect, contracts_at, network_of, unlock
+from dapp.cli.common import InOrder, changes_option
 
 if TYPE_CHECKING:
     from dapp.chain.keys import Account
@@ -39,22 +40,15 @@ class RoleCommand(click.Command):
 
 def role_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The settings file of a role, and changes to it."""
-    change = click.option(
-        "-c",
-        "changes",
-        metavar="KEY=VALUE",
-        multiple=True,
-        help="Set a key listed below; can be given again.",
-    )
-    return click.argument("file", metavar="FILE", type=FILE)(change(command))
+    return click.argument("file", metavar="FILE", type=FILE)(changes_option("listed below")(command))
 
 
-@click.group()
+@click.group(short_help="A device: learns, encrypts, checks every result itself.")
 def device() -> None:
     """A device: learns from its own data, encrypts, and checks every result itself."""
 
 
-@device.command("run", cls=RoleCommand, role="device")
+@device.command("run", cls=RoleCommand, role="device", short_help="Take part in a task, as FILE says.")
 @role_options
 def run_device(file: Path, changes: tuple[str, ...]) -> None:
     """Take part in a task as FILE says, and hold a key share if it names one, until the task is over."""
@@ -79,12 +73,12 @@ def run_holder(file: Path, changes: tuple[str, ...]) -> None:
         serve(service, device=False)
 
 
-@click.group()
+@click.group(short_help="An edge: relays, adds up what it cannot read.")
 def edge() -> None:
     """An edge: relays, adds up what it cannot read, opens the sum, does the chores."""
 
 
-@edge.command("run", cls=RoleCommand, role="edge")
+@edge.command("run", cls=RoleCommand, role="edge", short_help="Serve tasks, with a door for devices.")
 @role_options
 def run_edge(file: Path, changes: tuple[str, ...]) -> None:
     """Serve every task, or the one that FILE names, with a door for devices."""
@@ -94,17 +88,20 @@ def run_edge(file: Path, changes: tuple[str, ...]) -> None:
         serve(service, heart=_heart(service.settings))
 
 
-@edge.command("watch", cls=RoleCommand, role="edge")
+@edge.command("watch", cls=RoleCommand, role="edge", short_help="Only prove the wrong sums of others wrong.")
 @role_options
 def watch_edge(file: Path, changes: tuple[str, ...]) -> None:
-    """Only recompute the sums of others, and prove a wrong one wrong on chain for half of its bond."""
+    """Recompute the sums of others, and prove a wrong one wrong on chain, for half of its bond.
+
+    Of [edge] it reads turn alone: it opens no door, forms no sums and sends no heartbeats.
+    """
     with _serving("edge", file, changes) as service:
         from dapp.edge.service import serve
 
         serve(service, only_watch=True)
 
 
-@click.group()
+@click.group(cls=InOrder, short_help="A verifier: votes on what it recomputed.")
 def verifier() -> None:
     """A verifier: staked, drawn by lot, votes on what it recomputed."""
 
@@ -119,7 +116,7 @@ def run_verifier(file: Path, changes: tuple[str, ...]) -> None:
         serve(service)
 
 
-@verifier.command("leave", cls=RoleCommand, role="verifier")
+@verifier.command("leave", cls=RoleCommand, role="verifier", short_help="Leave the registry, then take the stake out.")
 @role_options
 def leave_verifier(file: Path, changes: tuple[str, ...]) -> None:
     """Leave the registry, and, called again after the cool-down, take the stake out."""
@@ -141,17 +138,9 @@ def _serving(role: Role, file: Path, changes: tuple[str, ...]) -> Iterator[Servi
     _say("chain", f"connects to {settings.chain}")
     logging.basicConfig(format="%(asctime)s  %(name)s: %(message)s", datefmt="%H:%M:%S", level=logging.WARNING)
     from dapp.chain import keystore
-    from dapp.chain.network import Network
     from dapp.runtime.service import Service, stopped_by_signals
-    from dapp.types import Wei
 
-    network = Network(
-        chain_id=settings.chain_id,
-        confirmations=settings.confirmations,
-        finalized=settings.finalized,
-        max_fee=Wei(settings.max_fee_wei),
-    )
-    client = connect(settings.chain, network)
+    client = connect(settings.chain, network_of(settings))
     contracts = contracts_at(client, Path(settings.contracts))
     key = Path(settings.keystore)
     account = unlock(key, Path(settings.password_file) if settings.password_file else None)

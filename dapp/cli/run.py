@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from dapp.cli.access import FILE, fee_options, network, password_option, split, unlock
+from dapp.cli.access import FILE, fee_options, network, pace_option, password_option, split, unlock
 from dapp.cli.common import SettingsCommand, run_options, terminal
 from dapp.errors import SettingsError
 
@@ -77,13 +77,11 @@ def place_options(command: F) -> F:
                 help="Run on the chain behind this JSON-RPC address; several, separated by commas.",
             ),
             click.option(
-                "--store", metavar="PLACE", help="Keep blobs at this kubo node's address; several, separated by commas."
+                "--store",
+                metavar="PLACE",
+                help="Keep blobs at this address of a kubo node, or in this folder; several, separated by commas.",
             ),
-            click.option(
-                "--pace",
-                type=click.Choice(["fast", "normal", "slow"]),
-                help="Windows for blocks of a second and a chain of one's own (fast), or for public networks (slow).",
-            ),
+            pace_option,
             click.option(
                 "--key",
                 metavar="FILE",
@@ -98,7 +96,7 @@ def place_options(command: F) -> F:
     return placed  # type: ignore[return-value]
 
 
-@click.command(cls=SettingsCommand)
+@click.command(cls=SettingsCommand, short_help="Ten devices learn MNIST, encrypted, on a chain.")
 @click.option("--strategy", metavar="NAME", help="Rule of the local update: fedavg, fedprox, blockdeepnet.")
 @click.option("--paper", is_flag=True, help="BlockDeepNet's own network, Eq. 3 and λ; says where it departs and why.")
 @click.option(
@@ -142,7 +140,7 @@ def demo(
     _simulate(settings, runs, where, drop=drop, cheat=cheat, watch=watch, plain=plain)
 
 
-@click.command(cls=SettingsCommand)
+@click.command(cls=SettingsCommand, short_help="Run the task in DIR, all its roles on this machine.")
 @click.argument("project", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @place_options
 @run_options

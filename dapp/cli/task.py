@@ -27,7 +27,7 @@ from dapp.cli.access import (
     store_option,
     unlock,
 )
-from dapp.cli.common import SettingsCommand, changes_option
+from dapp.cli.common import InOrder, SettingsCommand, task_changes
 from dapp.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -43,13 +43,13 @@ task_argument = click.argument("task", metavar="[TASK]", required=False)
 """The beginning of an id, or nothing."""
 
 
-@click.group()
+@click.group(cls=InOrder)
 def task() -> None:
     """Order a task, look after it, admit devices to it. TASK may be the beginning of an id, or left out if there is
     only one."""
 
 
-@task.command(cls=SettingsCommand)
+@task.command(cls=SettingsCommand, short_help="Order the task in DIR, and pay for its rounds.")
 @click.argument("project", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @chain_option
 @store_option
@@ -70,7 +70,7 @@ def task() -> None:
     help="Where the files with the key shares go.",
 )
 @pace_option
-@changes_option
+@task_changes
 @click.option("--yes", is_flag=True, help="Do not ask whether to pay.")
 @fee_options
 def create(
@@ -145,7 +145,7 @@ def list_(chain: str, contracts: Path, as_json: bool) -> None:
         click.echo("there is no task yet")
 
 
-@task.command()
+@task.command(short_help="Show a task and its rounds.")
 @task_argument
 @chain_option
 @contracts_option
@@ -241,12 +241,12 @@ def open_(
     click.echo(f"round {opened.round} is open: {opened.enrolled} devices, {receipt.gas_used:,} gas")
 
 
-@task.command()
+@task.command(short_help="Put more ether into a task's pot.")
 @task_argument
 @chain_option
 @contracts_option
 @key_options("whoever pays")
-@click.option("--gwei", metavar="N", type=click.IntRange(1), required=True, help="How much, in gwei (10⁻⁹ ether).")
+@click.option("--gwei", metavar="GWEI", type=click.IntRange(1), required=True, help="How much (10⁻⁹ ether).")
 @fee_options
 def fund(
     task: str | None,
@@ -271,7 +271,7 @@ def fund(
     click.echo(f"{ether(deployed.escrow.pot_of(view.task_id))} in the pot")
 
 
-@task.command()
+@task.command(short_help="End a task, and take back what is left in its pot.")
 @task_argument
 @chain_option
 @contracts_option

@@ -124,7 +124,7 @@ class RoleSettings:
     contracts: str | None = setting(None, "The file that `cairn deploy` wrote: where the contracts are.", path=True)
     task: str | None = setting(
         None,
-        "The task's id. If unset: the only one that has not ended.",
+        "The task's id. If unset: a device or holder serves the only one that has not ended, others serve all.",
         pattern=r"0x[0-9a-fA-F]{64}",
         shape="0x and 64 hexadecimal digits",
     )
@@ -144,7 +144,9 @@ class RoleSettings:
     )
     poll: float = setting(1.0, "Seconds between two looks at the chain.", least=0.05, most=3600)
     workers: int = setting(1, "Processes for heavy work; 1: no other process.", least=1, most=256)
-    device: Device = field(default_factory=Device, metadata=about("What a device learns from, and how it takes part."))
+    device: Device = field(
+        default_factory=Device, metadata=about("What a device learns from, and how it or a holder takes part.")
+    )
     edge: Edge = field(default_factory=Edge, metadata=about("What an edge does."))
     verifier: Verifier = field(default_factory=Verifier, metadata=about("What a verifier does."))
 
