@@ -12,7 +12,7 @@ CONTRACTS := $(addprefix contracts/,learning/Learning.sol mining/Mining.sol veri
 UV_PIP = $(BIN)/uv pip install --quiet --python $(dir $@)bin/python --compile-bytecode --constraints $(CONSTRAINTS) $(if $(TORCH),--torch-backend $(TORCH))
 CONSTRAINTS = constraints.txt
 
-.PHONY: help demo test test-nodes nodes brownie lint contracts invariants bench bench-nodes clean
+.PHONY: help demo test test-nodes nodes brownie lint contracts invariants halmos soak bench bench-nodes clean
 .DEFAULT_GOAL := help
 
 help: ## what there is to make

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import re
 import sys
@@ -107,7 +108,8 @@ def main(as_json: bool, readme: bool) -> None:
         text = README.read_text(encoding="utf-8")
         head, _, rest = text.partition(MARKS[0])
         _, _, tail = rest.partition(MARKS[1])
-        said = f"Measured by `make bench-nodes` on {platform.machine()} with two cores, {date.today().isoformat()}."
+        where = f"{os.cpu_count()} cores, {platform.machine()}"
+        said = f"Measured by `make bench-nodes`, {where}, {date.today().isoformat()}."
         README.write_text(f"{head}{MARKS[0]}\n{table(rows)}\n\n{said}\n{MARKS[1]}{tail}", encoding="utf-8")
 
 

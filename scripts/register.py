@@ -17,6 +17,7 @@ from hashlib import sha256
 
 from dapp.chain import Account, Client, Contracts
 from dapp.chain.keys import checksummed
+from dapp.errors import SettingsError
 from dapp.types import TaskId
 from scripts.connection import connect, find_contracts, run
 
@@ -37,10 +38,20 @@ def _verifier(client: Client, account: Account, contracts: Contracts) -> dict[st
 
 
 def _device(client: Client, account: Account, contracts: Contracts) -> dict[str, object]:
-    """Enrols in the task."""
-    task, ticket = (bytes.fromhex(os.environ[name].removeprefix("0x")) for name in ("TASK", "TICKET"))
-    ownership = sha256(os.environ["STATEMENT"].encode()).digest()
-    client.send(account, contracts.learning.enrol(TaskId(task), int(os.environ["WEIGHT"]), ownership, ticket))
+    """Enrols in the task.
+
+    Raises:
+        SettingsError: a variable is not set, or is not what it should be.
+    """
+    try:
+        task, ticket = (bytes.fromhex(os.environ[name].removeprefix("0x")) for name in ("TASK", "TICKET"))
+        weight, ownership = int(os.environ["WEIGHT"]), sha256(os.environ["STATEMENT"].encode()).digest()
+    except (LookupError, ValueError) as error:
+        raise SettingsError(
+            f"a device cannot be registered: {error!r}",
+            help="Set TASK and TICKET to hexadecimal digits, WEIGHT to a number, STATEMENT to a text.",
+        ) from None
+    client.send(account, contracts.learning.enrol(TaskId(task), weight, ownership, ticket))
     place, weight = contracts.learning.enrolment_of(TaskId(task), account.address)
     return {"role": "device", "task": f"0x{task.hex()}", "index": place - 1, "weight": weight}
 

@@ -40,7 +40,7 @@ class Unreachable(Retryable):
     code = ExitCode.CHAIN
 
 
-class OutOfFunds(ChainError):  # noqa: N818
+class OutOfFunds(ChainError):
     """A sender has less ether than a transaction can cost; ``has`` and ``needed`` in wei."""
 
     def __init__(self, message: str, *, has: Wei, needed: Wei, help: str) -> None:
@@ -48,11 +48,11 @@ class OutOfFunds(ChainError):  # noqa: N818
         self.has, self.needed = has, needed
 
 
-class FeesTooHigh(ChainError):  # noqa: N818
+class FeesTooHigh(ChainError):
     """The next block asks for more than the configured cap."""
 
 
-class NotMined(ChainError):  # noqa: N818
+class NotMined(ChainError):
     """A transaction was sent and is in no block yet; it may still come into one."""
 
 

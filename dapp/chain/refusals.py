@@ -29,7 +29,7 @@ WORDS = 300
 """Characters of a node's own words that are shown."""
 
 
-class Said(ChainError):  # noqa: N818
+class Said(ChainError):
     """A node's refusal: ``words`` are its own, ``data`` is what a contract returned with it."""
 
     def __init__(self, code: int, words: str, data: bytes = b"") -> None:
