@@ -126,9 +126,10 @@ def starved(tmp_path_factory: pytest.TempPathFactory) -> Stage:
     late, stubborn = stage.node("device", 0), stage.node("device", 1)
     fetch = late.fetch
 
-    def starving(needs: Iterable[BlobRef]) -> Blobs:
+    def starving(needs: Iterable[BlobRef], *, at_a_time: int) -> Blobs:
         withheld = stage.rounds[0].right_opening if len(stage.rounds) == 1 else None
-        return {ref: None if withheld and ref == withheld.blob else data for ref, data in fetch(needs).items()}
+        fetched = fetch(needs, at_a_time=at_a_time)
+        return {ref: None if withheld and ref == withheld.blob else data for ref, data in fetched.items()}
 
     def unlucky(job: Examine, honest: Result) -> Result:
         wrong = replace(honest.value, right=0, wrong=1, reasons=("opening 0: it is wrong",))

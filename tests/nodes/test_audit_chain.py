@@ -146,8 +146,9 @@ def test_a_node_that_leaves_out_a_receipt_as_well_is_found(ran: Ran, tmp_path: P
         return said[:-1]
 
     with lying(ran, "eth_getBlockReceipts", short) as url:
-        if ran.chain.name == "ganache":
-            pytest.skip("ganache does not know eth_getBlockReceipts, so there is nothing to lie about")
+        if ran.chain.name == "ganache":  # it shows no receipts: the blocks' bloom filters are what is left
+            assert verify(ran.read(tmp_path, url)).ended
+            return
         with pytest.raises(AuditError, match=r"the receipts of block \d+ are not those of its header"):
             verify(ran.read(tmp_path, url))
 

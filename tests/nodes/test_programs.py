@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-from real_nodes import program
+from real_nodes import absent, program
 from web3 import Web3
 
 from dapp.runtime import programs
@@ -80,7 +80,7 @@ def test_everything_listens_on_loopback_only(chain: Running, kubo: Running) -> N
 def listening(pid: int) -> set[str]:
     """The addresses on which a process listens, from /proc."""
     if not Path("/proc/net/tcp").exists():
-        pytest.skip("the addresses that a process listens on are read from Linux's /proc")
+        absent("the addresses that a process listens on are read from Linux's /proc, which is not here")
     sockets = set()
     for file in Path(f"/proc/{pid}/fd").iterdir():
         try:

@@ -1,4 +1,7 @@
-"""Promise 28: no test is skipped, or expected to fail, but with a reason that names an open issue and a date."""
+"""Promise 28: no test is skipped, or expected to fail, but with a reason that names an open issue and a date.
+
+One place may skip without: where a person's machine has not got a program. With ``CI`` set it fails the test instead.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+from _pytest.outcomes import Failed, Skipped
+from real_nodes import absent
+
+ABSENT = "real_nodes.py"
 TESTS = Path(__file__).resolve().parents[1]
 EVASIONS = {"skip", "skipif", "xfail", "importorskip", "skipTest", "skipUnless", "expectedFailure"}
 REASON = re.compile(r"issue \d+.*\d{4}-\d{2}-\d{2}")
@@ -32,10 +40,21 @@ def test_nothing_is_skipped_without_an_issue_and_a_date() -> None:
     unexplained = [
         f"{path.relative_to(TESTS)}:{line}"
         for path in files
+        if path.name != ABSENT
         for line, reason in evasions(path.read_text(encoding="utf-8"))
         if not REASON.search(reason)
     ]
     assert unexplained == []
+
+
+def test_what_is_absent_is_skipped_on_a_person_s_machine_and_fails_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [line for line, _ in evasions((TESTS / ABSENT).read_text(encoding="utf-8"))], "the one place that may skip"
+    monkeypatch.delenv("CI", raising=False)
+    with pytest.raises(Skipped, match="no such program"):
+        absent("no such program")
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(Failed, match="no such program, and CI insists on it"):
+        absent("no such program")
 
 
 def test_this_file_finds_what_it_looks_for() -> None:
