@@ -13,7 +13,7 @@ from dapp.chain.light import Light, check_round, check_task
 from dapp.chain.node import Block
 from dapp.chain.web3_node import Web3Node
 from dapp.compute import Serial
-from dapp.device.daemon import device_node, holder_node
+from dapp.device.node import device_node, holder_node
 from dapp.device.share_file import ShareFile
 from dapp.device.training import Split, Training, parts
 from dapp.errors import ChainError, KeyFileError, Rejected, SettingsError
@@ -156,14 +156,16 @@ class Witness:
             self._light = Light.connect(service.settings.chains, service.client.node.network)
 
     def check_task(self, facts: Facts) -> None:
-        """
+        """The task's terms are in the chain's state.
+
         Raises:
             AuditError: the chain holds other terms.
         """
         self._ask(lambda light: self._said_of(light, facts))
 
     def check_round(self, facts: Facts, number: int, result: BlobRef) -> None:
-        """
+        """The round's result is in the chain's state.
+
         Raises:
             AuditError: the chain holds another result.
         """

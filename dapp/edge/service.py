@@ -10,7 +10,7 @@ from typing import Any
 from dapp import compute
 from dapp.chain.keys import Account
 from dapp.chain.node import Block
-from dapp.edge.daemon import edge_node, watcher_node
+from dapp.edge.node import edge_node, watcher_node
 from dapp.errors import Rejected, Retryable
 from dapp.protocol.blobs import BlobRef
 from dapp.protocol.edge import EdgeState

@@ -41,6 +41,8 @@ RICH = 1_000_000_000
 """Ether of each development account of anvil and ganache; geth's one has about 2²⁵⁶ wei."""
 PATIENCE = 60.0
 """Seconds that a program may take until it answers, on a busy machine."""
+GRACE = 20.0
+"""Seconds that a program may take to end, before it is killed."""
 
 _PROJECT = Path(__file__).resolve().parent.parent.parent
 _PROCESSOR = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
@@ -129,18 +131,14 @@ class Running:
             return self.process.poll() is None
         return str(self.folder) in _command_line(self.pid)
 
-    def stop(self, patience: float = 20) -> None:
-        """Ends the program, politely first. One that is gone already is no error.
-
-        Args:
-            patience: seconds until it is killed.
-        """
+    def stop(self) -> None:
+        """Ends the program, politely first. One that is gone already is no error."""
         for sign in (signal.SIGTERM, signal.SIGKILL):
             if not self.alive:
                 return
             with suppress(ProcessLookupError):
                 os.kill(self.pid, sign)
-            _until(lambda: not self.alive, patience)
+            _until(lambda: not self.alive, GRACE)
 
     def __enter__(self) -> Running:
         return self
@@ -189,22 +187,18 @@ def start_geth(folder: Path, *, port: int = 0, period: int = 0, detached: bool =
     )
 
 
-def start_anvil(
-    folder: Path, *, port: int = 0, hardfork: str = "prague", block_time: float | None = None, chain_id: int = 31337
-) -> Running:
-    """A chain of anvil, gone with its process.
+def start_anvil(folder: Path, *, port: int = 0, hardfork: str = "prague") -> Running:
+    """A chain of anvil, chain id 31337, each transaction mined at once; gone with its process.
 
     Args:
         folder: made where it is missing.
         port: of the JSON-RPC; 0 takes a free one.
         hardfork: the rules: anvil's own default is osaka, where modexp costs six times as much.
-        block_time: seconds between blocks; ``None`` mines each transaction at once.
 
     Raises:
         ProgramError: anvil is missing, the port is in use, or it does not come up.
     """
     program, port, folder = find("anvil"), _port(port), _made(folder)
-    paced = {} if block_time is None else {"block-time": block_time}
     # Left to itself anvil passes over the cap of osaka on a transaction's gas (EIP-7825).
     command = [program, "--enable-tx-gas-limit"] if hardfork == "osaka" else [program]
     return _start_chain(
@@ -214,12 +208,10 @@ def start_anvil(
             "host": HOST,
             "port": port,
             "hardfork": hardfork,
-            "chain-id": chain_id,
             "mnemonic": MNEMONIC,
             "balance": RICH,
             "gas-limit": BLOCK_GAS,
             "cache-path": folder,
-            **paced,
         },
         folder,
         port,
@@ -261,18 +253,14 @@ def start_kubo(
     folder: Path,
     *,
     port: int = 0,
-    gateway_port: int = 0,
-    swarm_port: int = 0,
     swarm_key: str | None = None,
     detached: bool = False,
 ) -> Running:
-    """kubo in a swarm of its own, which no node without the same key can join.
+    """kubo in a swarm of its own, which no node without the same key can join; gateway and swarm take free ports.
 
     Args:
         folder: its repository; made and set up where it is missing.
         port: of kubo's RPC; 0 takes a free one.
-        gateway_port: of the gateway for browsers; 0 takes a free one.
-        swarm_port: where other nodes of the swarm connect; 0 takes a free one.
         swarm_key: content of ``swarm.key``; a fresh key is made where the repository has none.
         detached: it goes on when this process or its terminal ends.
 
@@ -280,7 +268,7 @@ def start_kubo(
         ProgramError: kubo is missing, a port is in use, or it does not come up.
     """
     program, folder = find("ipfs"), _made(folder)
-    port, gateway_port, swarm_port = _port(port), _port(gateway_port), _port(swarm_port)
+    port, gateway_port, swarm_port = _port(port), _port(0), _port(0)
     if not (folder / "config").exists():
         _run([program, "--repo-dir", folder, "init", "--profile", "test"])
     key = folder / "swarm.key"

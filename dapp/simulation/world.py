@@ -19,9 +19,9 @@ from dapp.crypto import merkle
 from dapp.crypto.paillier import MIN_BITS
 from dapp.crypto.threshold import KeyShare
 from dapp.crypto.typed_data import Enrolment, Ticket, learning_domain
-from dapp.device.daemon import device_node, holder_node
+from dapp.device.node import device_node, holder_node
 from dapp.device.training import Split, Training
-from dapp.edge.daemon import edge_node, watcher_node
+from dapp.edge.node import edge_node, watcher_node
 from dapp.errors import SettingsError
 from dapp.learning.strategy import Strategy, strategy
 from dapp.learning.vectors import weights_of
@@ -41,7 +41,7 @@ from dapp.simulation import faults, measure
 from dapp.simulation.ground import Place, embedded
 from dapp.storage import BlobStore, MeteredStore
 from dapp.types import Address
-from dapp.verifier.daemon import verifier_node
+from dapp.verifier.node import verifier_node
 
 ENROL_BATCH = 32
 

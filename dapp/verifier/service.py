@@ -14,7 +14,7 @@ from dapp.runtime.joining import facts_of
 from dapp.runtime.node import Node
 from dapp.runtime.service import Service
 from dapp.storage import MeteredStore
-from dapp.verifier.daemon import verifier_node
+from dapp.verifier.node import verifier_node
 
 
 def serve(service: Service) -> None:

@@ -13,7 +13,7 @@ from ready_made import Memory, ready_made
 from stage import SLACK, Stage, stakes_pot
 
 from dapp.compute import Serial
-from dapp.edge.daemon import edge_node
+from dapp.edge.node import edge_node
 from dapp.protocol.chores import chores
 from dapp.protocol.edge import PATIENCE
 from dapp.protocol.effects import Effect, Input, Tick
