@@ -16,9 +16,9 @@ from typing import Any
 from dapp.chain.client import Client, Receipt
 from dapp.chain.contracts import Call, Contracts
 from dapp.chain.errors import ContractError
-from dapp.chain.node import Block
+from dapp.chain.node import Block, Unreachable
 from dapp.compute import Executor
-from dapp.errors import CairnError, Fatal, Retryable
+from dapp.errors import CairnError, ChainError, Fatal, Retryable
 from dapp.protocol.effects import Done, Duty, Failed, Observed, Result, Tick, Work
 from dapp.protocol.events import Event
 from dapp.runtime.joining import Tasks
@@ -135,11 +135,7 @@ class Daemon:
         Raises:
             Retryable: the chain did not answer; nothing is lost.
         """
-        head = self.client.head()
-        if self.beat is not None and head.timestamp < int(time.time()):
-            self.beat()
-            head = self.client.head()
-        self._read(head)
+        head = self._look()
         for newcomer in self.tasks.newcomers():
             for event in self._history:
                 newcomer.give(Observed(event))
@@ -155,7 +151,23 @@ class Daemon:
                 self._working += [_Working(node, work) for work in turn.work]
         self._tell()
         self._start(pool)
-        return self._send() or finished
+        return self._send(Tick(head.timestamp, head.number)) or finished
+
+    def _look(self) -> Block:
+        """The head, when every node has been given what happened up to it.
+
+        Raises:
+            Retryable: the chain did not answer, or a node did not say what it was asked; it, or another, may later.
+        """
+        try:
+            head = self.client.head()
+            if self.beat is not None and head.timestamp < int(time.time()):
+                self.beat()
+                head = self.client.head()
+            self._read(head)
+        except ChainError as error:
+            raise Unreachable(str(error), help=error.help) from error
+        return head
 
     def _tell(self) -> None:
         for node in self.nodes:
@@ -208,10 +220,17 @@ class Daemon:
             self._working.remove(each)
         return bool(done)
 
-    def _send(self) -> bool:
-        """Sends what is due in one batch. What the chain could not take now stays; what a contract refuses fails."""
+    def _send(self, tick: Tick) -> bool:
+        """Sends what is due in one batch. What the chain could not take now stays; what a contract refuses fails.
+
+        What was tried before may have come through though no answer did: a seal sent twice is a second bond, and lost.
+        So it is sent again only if its node, knowing what happened since, would still ask for it.
+        """
         now = time.monotonic()
         due = [each for each in self._sending if now >= each.at]
+        for each in [each for each in due if each.tries and not each.node.is_due(each.duty, tick)]:
+            due.remove(each)
+            self._sending.remove(each)
         if not due:
             return False
         try:

@@ -19,11 +19,13 @@ from dapp.types import TaskId
 
 MOST_KEY_BYTES = 64 * 1024
 """No key blob is longer, whatever the terms say."""
+JOINS = 4
+"""Tasks that are looked into at a time."""
 LONGEST_WAIT = 60.0
 """Seconds between two tries to join a task whose blobs are not to be had, at most."""
 
 Join = Callable[[TaskCreated], Sequence[Node[Any]]]
-"""The nodes of a process for a task; fetches what they must know. Called in a thread of its own."""
+"""The nodes of a process for a task; fetches what they must know. Called in threads of its own."""
 
 
 def facts_of(contracts: Contracts, store: BlobStore, created: TaskCreated, *, allow_small: bool = False) -> Facts:
@@ -81,7 +83,7 @@ class Tasks:
     many: bool = True
     joined: set[TaskId] = field(default_factory=set)
     _offers: dict[TaskId, _Offer] = field(default_factory=dict)
-    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="join"))
+    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(JOINS, thread_name_prefix="join"))
     _puzzled: int = -1
 
     def observe(self, event: Event) -> None:
@@ -103,22 +105,23 @@ class Tasks:
                 ids = ", ".join(f"0x{offer.created.task_id.hex()}" for offer in ready)
                 self.said("tasks", f"{len(ready)} tasks are open: set task to one of {ids}")
             return []
-        found: list[Node[Any]] = []
-        for offer in ready:
-            found += self._of(offer)
+        found = [node for offer in ready for node in self._of(offer)]
+        idle = [offer for offer in self._offers.values() if offer.joining is None]
+        free = JOINS - (len(self._offers) - len(idle))
+        due = [offer for offer in idle if time.monotonic() >= offer.at]
+        # Who made the others wait before comes last: a store takes long to say that it has something not.
+        for offer in sorted(due, key=lambda offer: offer.tries)[:free]:
+            offer.joining = self._pool.submit(self.join, offer.created)
         return found
 
     def close(self) -> None:
-        """Ends the thread; what it fetches is dropped."""
+        """Ends the threads; what they fetch is dropped."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _of(self, offer: _Offer) -> Sequence[Node[Any]]:
+        """The nodes for a task, once they are there."""
         task_id = offer.created.task_id
-        if offer.joining is None:
-            if time.monotonic() >= offer.at:
-                offer.joining = self._pool.submit(self.join, offer.created)
-            return ()
-        if not offer.joining.done():
+        if offer.joining is None or not offer.joining.done():
             return ()
         try:
             nodes = offer.joining.result()
@@ -128,11 +131,12 @@ class Tasks:
             offer.tries, offer.joining = offer.tries + 1, None
             offer.at = time.monotonic() + min(2.0**offer.tries, LONGEST_WAIT)
             return ()
-        except CairnError:
+        except Exception as error:  # whatever is wrong with one task, the others go on
             del self._offers[task_id]
             if self.only == task_id or not self.many:
                 raise
-            self.said("tasks", f"0x{task_id.hex()} is left alone: {offer.joining.exception()}")
+            why = error if isinstance(error, CairnError) else f"{type(error).__name__}: {error}"
+            self.said("tasks", f"0x{task_id.hex()} is left alone: {why}")
             return ()
         del self._offers[task_id]
         self.joined.add(task_id)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, Protocol, TypeVar
 
 from dapp.chain.client import Client
 from dapp.chain.contracts import Call, Contracts
 from dapp.chain.keys import Account
 from dapp.crypto import cid
-from dapp.errors import BlobError, BlobUnavailable, Retryable
+from dapp.errors import BlobError, BlobUnavailable, CairnError, Fatal
 from dapp.protocol.blobs import BlobRef
 from dapp.protocol.effects import (
     Blobs,
@@ -150,11 +150,25 @@ class Node(Generic[S]):
         turn.wakes += [Wake(at=each.at) for each in self._again]
         return turn
 
+    def is_due(self, duty: Duty, tick: Tick) -> bool:
+        """Whether the machine would ask for a duty now, had it not done so before. If not, it may ask again later."""
+        before = replace(self.state, asked=self.state.asked - {duty})
+        _, effects = self._step(before, tick)
+        due = any(not isinstance(effect, Wake) and effect.duty == duty for effect in effects)
+        if not due:
+            self.state = before
+        return due
+
     def _try(self, effect: Effect, turn: Turn, now: int, tries: int = 0) -> None:
-        """Carries an effect out; one that a store or the chain does not let pass now is tried again later."""
+        """Carries an effect out; one that a store or the chain does not let pass now is tried again later.
+
+        Whatever a store or a node says, the other duties go on, and the other tasks of the process.
+        """
         try:
             self._carry_out(effect, turn)
-        except Retryable as error:
+        except Fatal:
+            raise
+        except CairnError as error:
             assert not isinstance(effect, Wake)
             if tries == TRIES:
                 self.give(Failed(effect.duty, str(error)))
