@@ -254,11 +254,15 @@ class DoorServer:
 
     # Blobs
 
+    def _is_named(self, ref: BlobRef) -> bool:
+        """Whether the chain, or an accepted message, names a blob."""
+        return ref in self._names.values() or self._named(ref)
+
     async def _keep(self, request: web.BaseRequest, ref: BlobRef, visitor: Visitor) -> web.Response:
         length = _length(request)
         if length != ref.size:
             raise _RefusalError(400, f"{length:,} bytes are announced for a blob of {ref.size:,}")
-        if ref not in self._names.values() and not self._named(ref):
+        if not self._is_named(ref):
             raise _RefusalError(
                 409,
                 f"nobody named this blob of {ref.size:,} bytes: neither the chain nor an accepted message",
@@ -279,8 +283,13 @@ class DoorServer:
         return web.Response(status=201)
 
     async def _give(self, request: web.BaseRequest, ref: BlobRef, visitor: Visitor) -> web.StreamResponse:
+        """What the store has; of what it has not itself, its peers are asked only where it matters to a task: a search
+        takes long, and a stranger's for anything would keep all places."""
+        named = self._is_named(ref)
         async with self._transfer(visitor):
             try:
+                if not named and not await self._in_thread(lambda: self._store.has(ref.digest, ref.size)):
+                    raise BlobUnavailable("nobody named it")
                 data = await self._in_thread(lambda: self._store.get(ref.digest, ref.size, cap=ref.size))
             except (BlobUnavailable, BlobError) as error:
                 raise _RefusalError(404, "this edge's store does not have it", _ELSEWHERE) from error

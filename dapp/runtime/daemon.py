@@ -18,7 +18,7 @@ from dapp.chain.contracts import Call, Contracts
 from dapp.chain.errors import ContractError
 from dapp.chain.node import Block, Unreachable
 from dapp.compute import Executor
-from dapp.errors import CairnError, ChainError, Fatal, Retryable
+from dapp.errors import BlobError, CairnError, ChainError, Fatal, Retryable
 from dapp.protocol.effects import Done, Duty, Failed, Observed, Result, Tick, Work
 from dapp.protocol.events import Event
 from dapp.runtime.joining import Tasks
@@ -27,6 +27,8 @@ from dapp.runtime.performing import Finished, Ran, submit
 
 FETCHES = 8
 """Blobs of a job that are asked for at a time: an IPFS node takes long to find that nobody has one."""
+MOST_BYTES = 2 * 1024**3
+"""Of blobs that one work reads into memory: a requester's terms may allow each update four gigabytes."""
 WORK_TRIES = 5
 """How often work is tried whose blobs were not to be had."""
 SAID = (1, 8, 64)
@@ -257,6 +259,9 @@ class Daemon:
 
 
 def _perform(node: Node[Any], work: Work, executor: Executor) -> tuple[Ran, Result]:
+    needed = sum(ref.size for ref in set(work.job.needs))
+    if needed > MOST_BYTES:
+        raise BlobError(f"it needs {needed:,} bytes of blobs, more than the {MOST_BYTES:,} that are read for one work")
     return submit(node, work.job, executor, fetch_at_a_time=FETCHES)()
 
 

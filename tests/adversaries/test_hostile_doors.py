@@ -36,6 +36,7 @@ from dapp.relay import (
 )
 from dapp.relay.wire import blob_path
 from dapp.storage import EmbeddedStore, MeteredStore
+from dapp.types import Digest
 
 BLOB = os.urandom(100_000)
 SOON = 0.5
@@ -380,6 +381,29 @@ def test_defended_a_blob_nobody_named_fills_no_disk(porch: Porch, door: DoorServ
     with pytest.raises(BlobUnavailable, match="neither the chain nor an accepted message"):
         DoorStore([door.url]).put(BLOB)
     assert not any(path.is_file() for path in (porch.store.folder / "blobs").rglob("*"))
+
+
+def test_defended_a_search_for_anything_keeps_no_place_for_blobs(porch: Porch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kubo node asks its peers for a quarter of a minute; eight such requests would keep a door from its devices."""
+    searched: list[bytes] = []
+    held = porch.store.get
+
+    def searching(digest: Digest, size: int, *, cap: int) -> bytes:
+        if not porch.store.has(digest, size):
+            searched.append(digest)
+        return held(digest, size, cap=cap)
+
+    monkeypatch.setattr(porch.store, "get", searching)
+    named, unnamed = b"on chain, and with a peer", b"whatever"
+    porch.on_chain.add(ref(named))
+    porch.store.put(BLOB)
+    with porch.door() as door:
+        store = DoorStore([door.url])
+        assert store.get(ref(BLOB).digest, len(BLOB), cap=len(BLOB)) == BLOB
+        for blob in (named, unnamed):
+            with pytest.raises(BlobUnavailable, match="does not have it"):
+                store.get(ref(blob).digest, len(blob), cap=len(blob))
+    assert searched == [ref(named).digest]
 
 
 def test_defended_a_letter_readdressed_to_this_chain_is_still_of_another(porch: Porch, door: DoorServer) -> None:

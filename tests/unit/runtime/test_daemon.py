@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from dapp.compute import Serial
 from dapp.crypto import cid
 from dapp.errors import BlobError, ChainError
 from dapp.protocol.blobs import BlobRef
-from dapp.protocol.effects import Effect, Input, Publish, Tick, Transact
+from dapp.protocol.effects import Effect, Failed, Input, Publish, Tick, Transact, Work
 from dapp.protocol.machine import ask
+from dapp.protocol.work import FormAggregate
 from dapp.runtime.daemon import Daemon
 from dapp.runtime.joining import Tasks
 
@@ -50,10 +52,19 @@ def serving(stage: Stage, wanted: Callable[[], Sequence[Effect]], client: Client
     )
 
 
+@dataclass(frozen=True)
+class Huge:
+    """A sum over updates as large as hostile terms allow."""
+
+    updates: tuple[BlobRef, ...]
+    contributions: tuple[()] = ()
+
+
 def turned(served: Daemon, times: int) -> None:
     with ThreadPoolExecutor(1) as pool:
         for _ in range(times):
             served.turn(pool)
+            wait([each.running for each in served._working if each.running is not None])
             for each in served._sending:
                 each.at = 0.0
     served.tasks.close()
@@ -121,3 +132,19 @@ def test_a_store_that_keeps_something_else_ends_nothing(stage: Stage, monkeypatc
     turned(served, 2)
     assert set(asked) == {b"blob"}
     assert served.client.nonce(node.account.address) == before + 1, "its other duties go on"
+
+
+def test_work_on_more_than_a_machine_holds_fails_before_anything_is_read(stage: Stage) -> None:
+    """A verifier votes empty then, and is not silent."""
+    needs = tuple(BlobRef(cid.digest(bytes([i])), 1024**3) for i in range(3))
+    job = FormAggregate(stage.world.facts, Huge(needs), stage.node("edge", 0).account.address)  # type: ignore[arg-type]
+    served = serving(stage, lambda: (Work(("add up", 0), job),))
+    (node,) = served.nodes
+    heard: list[Input] = []
+    step = node._step
+    node.wrap(lambda _: lambda state, input: (heard.append(input), step(state, input))[1])
+    turned(served, 4)
+    (failed,) = [each for each in heard if isinstance(each, Failed)]
+    assert failed.duty == ("add up", 0)
+    assert "3,221,225,472 bytes" in failed.reason
+    assert node.store.transfers.received == 0
