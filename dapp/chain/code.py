@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -23,11 +22,8 @@ class WrongCode(Fatal):
     code = ExitCode.CHAIN
 
 
-def check_code(client: Client, contracts: Contracts, recorded: Mapping[str, bytes] | None = None) -> None:
+def check_code(client: Client, contracts: Contracts) -> None:
     """Holds the code of every contract of a deployment against the package's, what constructors wrote into it apart.
-
-    Args:
-        recorded: keccak256 of the code by role (``learning``, ``seed`` …), where it is meant to differ.
 
     Raises:
         WrongCode: at an address is no contract, or another one.
@@ -35,10 +31,10 @@ def check_code(client: Client, contracts: Contracts, recorded: Mapping[str, byte
     """
     for role, address in contracts.deployment.addresses().items():
         name, code = getattr(contracts, role).name, client.node.code(address)
-        check(name, address, code, client.chain_id, (recorded or {}).get(role))
+        check(name, address, code, client.chain_id)
 
 
-def check(name: str, address: Address, code: bytes, chain_id: int, recorded: bytes | None = None) -> None:
+def check(name: str, address: Address, code: bytes, chain_id: int) -> None:
     """The same for one contract's code.
 
     Raises:
@@ -49,11 +45,10 @@ def check(name: str, address: Address, code: bytes, chain_id: int, recorded: byt
             f"there is no {name} at {checksummed(address)} on chain {chain_id}",
             help="Check the deployment's file and the chain's address; a development chain forgets when it restarts.",
         )
-    actual = keccak(code)
-    if actual != recorded and not is_code_of(name, code):
+    if not is_code_of(name, code):
         raise WrongCode(
             f"what runs at {checksummed(address)} on chain {chain_id} is not this version's {name}:"
-            f" its code hash is 0x{actual.hex()}",
+            f" its code hash is 0x{keccak(code).hex()}",
             help="Use the version of Cairn that the contracts were deployed with, or deploy them anew.",
         )
 

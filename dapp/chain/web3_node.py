@@ -60,9 +60,9 @@ STALE_AFTER = 15.0
 REMEMBERED = 4096
 """Blocks and times that are kept."""
 
-ROLLED_BACK = "The chain was rolled back. Start again, and wait for more confirmations (chain.confirmations)."
+ROLLED_BACK = "The chain was rolled back. Start again, and read behind more blocks: confirmations in a role's settings."
 
-log = logging.getLogger("cairn.chain")
+log = logging.getLogger("dapp.chain")
 
 Request = tuple[str, list[Any]]
 Json = Mapping[str, Any]

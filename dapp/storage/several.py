@@ -16,13 +16,11 @@ from dapp.types import Digest
 T = TypeVar("T")
 
 
-def open_store(*places: str | Path, report: Callable[[str], None] | None = None) -> BlobStore:
+def open_store(*places: str | Path) -> BlobStore:
     """The store at a place, or several stores as one.
 
     Args:
         places: each the URL of a kubo node's RPC (``http://…``, ``https://…``) or a folder, which is made.
-        report: told about every store that gave other bytes or failed while another one served; the ``dapp.storage``
-            log by default.
 
     Raises:
         SettingsError: no place, or a URL that is not one.
@@ -31,7 +29,7 @@ def open_store(*places: str | Path, report: Callable[[str], None] | None = None)
     if not places:
         raise SettingsError("no store is named", help="Name the URL of a kubo node, or a folder.")
     stores = [_open(str(place)) for place in places]
-    return stores[0] if len(stores) == 1 else Stores(stores, report)
+    return stores[0] if len(stores) == 1 else Stores(stores)
 
 
 def _open(place: str) -> BlobStore:
@@ -47,7 +45,8 @@ class Stores:
 
     Args:
         stores: in order of preference.
-        report: see `open_store`.
+        report: told about every store that gave other bytes or failed while another one served; the ``dapp.storage``
+            log by default.
     """
 
     def __init__(self, stores: Sequence[BlobStore], report: Callable[[str], None] | None = None) -> None:

@@ -139,7 +139,7 @@ def test_the_cap_is_never_passed_and_reaching_it_is_told(
             offered.append(SignedTransaction.from_raw(bytes.fromhex(params[0][2:])).transaction)
         return forward(chain.url, method, params)
 
-    with serve(answer) as proxy, ThreadPoolExecutor(1) as pool, caplog.at_level(logging.WARNING, "cairn.chain"):
+    with serve(answer) as proxy, ThreadPoolExecutor(1) as pool, caplog.at_level(logging.WARNING, "dapp.chain"):
         network = Network(max_fee=most, reprice_after=1, patience=6)
         client = Client(Web3Node.connect([proxy.url], network))
         result = pool.submit(client.send, account, GIFT)

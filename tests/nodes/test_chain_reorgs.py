@@ -97,7 +97,7 @@ def test_a_block_that_was_read_and_is_gone_is_noticed(
     mine(node, grown)
     with pytest.raises(RolledBack, match=r"block \d+ was read, and is no longer part of the chain") as caught:
         reader.read()
-    assert "chain.confirmations" in caught.value.help
+    assert "confirmations in a role's settings" in caught.value.help
 
 
 def test_a_rollback_between_the_head_and_its_logs_is_noticed(
