@@ -24,6 +24,7 @@ PASSING = (
     "overloaded",
     "internal server error",
     "missing trie node",
+    "indexing is in progress",
 )
 WORDS = 300
 """Characters of a node's own words that are shown."""

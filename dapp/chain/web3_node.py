@@ -395,8 +395,8 @@ class Web3Node:
                     if time.monotonic() - offer.offered > RESEND_AFTER and self._taken(offer):
                         del offers[offer.index]
                         outcomes[offer.index] = WrongNonce("another transaction with this key came before")
-            except Unreachable as error:
-                if time.monotonic() > deadline:
+            except (Unreachable, Said) as error:
+                if time.monotonic() > deadline or (isinstance(error, Said) and not error.passing):
                     raise
                 log.warning("waiting for the chain to come back: %s", error)
             if not offers:

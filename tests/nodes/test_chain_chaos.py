@@ -216,3 +216,21 @@ def test_a_node_that_comes_back_while_a_transaction_is_waited_for_is_waited_for(
         gone_until = time.monotonic() + 600
         with pytest.raises(Unreachable, match="answered HTTP 502"):
             client.head()
+
+
+def test_a_node_that_has_just_started_is_waited_for_until_it_has_indexed_its_transactions(
+    chain: Running, contracts: Contracts, sender: Account
+) -> None:
+    indexed_at = time.monotonic() + 3
+
+    def answer(method: str, params: list[Any]) -> Any:
+        if method == "eth_getTransactionReceipt" and time.monotonic() < indexed_at:
+            raise Refused("transaction indexing is in progress")
+        return forward(chain.url, method, params)
+
+    pot = os.urandom(32)
+    with serve(answer) as young:
+        client = Client(Web3Node.connect([young.url], Network(tries=2, patience=30)))
+        client.send(sender, contracts.escrow.fund(pot, 1))
+    assert time.monotonic() >= indexed_at
+    assert contracts.escrow.pot_of(pot) == 1

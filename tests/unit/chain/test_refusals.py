@@ -66,6 +66,7 @@ ASKING = [
     (ANVIL, "Method not found", set()),
     (GETH, "header not found", {"passing"}),
     (GETH, "request timed out", {"passing"}),
+    (GETH, "transaction indexing is in progress", {"passing"}),
     (GETH, "invalid block range params", set()),
 ]
 
