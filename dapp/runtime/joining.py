@@ -28,7 +28,7 @@ Join = Callable[[TaskCreated], Sequence[Node[Any]]]
 """The nodes of a process for a task; fetches what they must know. Called in threads of its own."""
 
 
-def facts_of(contracts: Contracts, store: BlobStore, created: TaskCreated, *, allow_small: bool = False) -> Facts:
+def facts_of(contracts: Contracts, store: BlobStore, created: TaskCreated) -> Facts:
     """A task's constants: its terms from the chain, its key from the blob that they name.
 
     Raises:
@@ -37,7 +37,7 @@ def facts_of(contracts: Contracts, store: BlobStore, created: TaskCreated, *, al
         CryptoError: a modulus that no Paillier key has; ``KeyTooSmall`` under 2,048 bits.
     """
     said = created.terms.key
-    key = read_key(store.get(said.digest, said.size, cap=MOST_KEY_BYTES), allow_small=allow_small)
+    key = read_key(store.get(said.digest, said.size, cap=MOST_KEY_BYTES))
     if (key.public.bits, key.threshold, key.holders) != (said.bits, said.threshold, said.holders):
         raise BlobError(
             f"the key of task 0x{created.task_id.hex()} is {key.threshold} of {key.holders} in {key.public.bits} bits, "
