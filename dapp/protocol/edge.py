@@ -176,12 +176,18 @@ def _reserve(state: EdgeState, window: int, part: int) -> int:
 
 
 def _relay_enrolments(state: EdgeState, now: int) -> Iterator[Effect]:
-    """Nobody's turn: a device hands its enrolment to one edge after the other."""
-    waiting = [
-        handed
-        for handed in state.applicants
-        if _enrolment(handed).device not in state.view.enrolments and now <= _enrolment(handed).deadline
-    ][:MAX_BATCH]
+    """Nobody's turn: a device hands its enrolment to one edge after the other. Who does not fit the cohort is passed
+    over as the contract would, and stands in nobody's way."""
+    cohort, enrolled = state.facts.terms.cohort, state.view.enrolments
+    left = cohort.max_weight - sum(device.weight for device in enrolled.values())
+    room = min(MAX_BATCH, cohort.max_devices - len(enrolled))
+    waiting: list[Handed] = []
+    for handed in state.applicants:
+        wanted = _enrolment(handed)
+        fits = 0 < wanted.weight <= min(cohort.weight_cap, left) and len(waiting) < room
+        if fits and wanted.device not in enrolled and now <= wanted.deadline:
+            waiting.append(handed)
+            left -= wanted.weight
     if waiting and not state.view.ended:
         duty = ("relay enrolments", *sorted(_enrolment(handed).device.hex() for handed in waiting))
         yield Transact(duty, *batch_of(*waiting))
