@@ -107,7 +107,7 @@ def _door(service: Service, desk: Desk) -> DoorServer:
     return DoorServer(host.strip("[]"), int(port), terms=terms, take=desk.take, named=desk.named, store=service.store)
 
 
-def _beat(service: Service, heart: Account | None) -> Callable[[], None] | None:
+def _beat(service: Service, heart: Account | None) -> Callable[[], object] | None:
     """What moves an idle development chain, where this edge was told to: a heartbeat, or a mined block."""
     if heart is None:
         return None
@@ -123,11 +123,7 @@ def _beat(service: Service, heart: Account | None) -> Callable[[], None] | None:
         return None
     if can.travels:
         return lambda: development.mine(node)
-    return lambda: _ignored(development.heartbeat(client, heart))
-
-
-def _ignored(_: object) -> None:
-    """A heartbeat's receipt tells nothing."""
+    return lambda: development.heartbeat(client, heart)
 
 
 def _done(node: Node[Any]) -> bool:

@@ -80,7 +80,7 @@ class Daemon:
     said: Callable[[str, str], None]
     threads: int = 1
     poll: float = 1.0
-    beat: Callable[[], None] | None = None
+    beat: Callable[[], object] | None = None
     before: Callable[[Block], None] = lambda _: None
     nodes: list[Node[Any]] = field(default_factory=list)
     _history: list[Event] = field(default_factory=list)

@@ -51,7 +51,7 @@ class Service:
         *,
         many: bool,
         before: Callable[[Daemon, Block], None] = lambda *_: None,
-        beat: Callable[[], None] | None = None,
+        beat: Callable[[], object] | None = None,
         done: Callable[[Node[Any]], bool] = lambda node: bool(node.state.view.ended),
     ) -> None:
         """Turns this process's nodes until it is stopped, or, where it serves one task, until that is over.
