@@ -31,7 +31,9 @@ from dapp.cli.common import InOrder, SettingsCommand, task_changes
 from dapp.errors import SettingsError
 
 if TYPE_CHECKING:
+    from dapp.chain.client import Client
     from dapp.chain.contracts import Contracts
+    from dapp.chain.network import Network
     from dapp.protocol.events import TaskCreated
     from dapp.protocol.view import View
     from dapp.types import Address, TaskId
@@ -232,9 +234,7 @@ def open_(
     """Open a task's next round by hand; edges do it by themselves."""
     from dapp.protocol.events import RoundOpened
 
-    client = connect(chain, network(chain_id=chain_id, max_fee=max_fee))
-    deployed = contracts_at(client, contracts)
-    _, view = _found(deployed, client.head().number, task)
+    client, deployed, view = _reached(task, chain, contracts, network(chain_id=chain_id, max_fee=max_fee))
     with acting(client, key, password_file) as account:
         receipt = client.send(account, deployed.learning.open_round(view.task_id))
     opened = next(event for event in receipt.events if isinstance(event, RoundOpened))
@@ -261,9 +261,7 @@ def fund(
     """Put more ether into a task's pot; what its rounds do not use goes back to its requester when it ends."""
     from dapp.report.summary import ether
 
-    client = connect(chain, network(chain_id=chain_id, max_fee=max_fee))
-    deployed = contracts_at(client, contracts)
-    _, view = _found(deployed, client.head().number, task)
+    client, deployed, view = _reached(task, chain, contracts, network(chain_id=chain_id, max_fee=max_fee))
     if view.ended:
         raise SettingsError("the task has ended: what its pot is given could not be had back", help="Order another.")
     with acting(client, key, password_file) as account:
@@ -290,9 +288,7 @@ def end(
     from dapp.protocol.events import TaskEnded
     from dapp.report.summary import ether
 
-    client = connect(chain, network(chain_id=chain_id, max_fee=max_fee))
-    deployed = contracts_at(client, contracts)
-    _, view = _found(deployed, client.head().number, task)
+    client, deployed, view = _reached(task, chain, contracts, network(chain_id=chain_id, max_fee=max_fee))
     with acting(client, key, password_file) as account:
         receipt = client.send(account, deployed.learning.end_task(view.task_id))
         ended = next(event for event in receipt.events if isinstance(event, TaskEnded))
@@ -325,6 +321,14 @@ def holders_from(text: str) -> list[Address]:
     if len(set(holders)) < len(holders):
         raise SettingsError("--holders: an address stands there twice", help="Each holder holds one share.")
     return holders
+
+
+def _reached(task: str | None, chain: str, contracts: Path, how: Network) -> tuple[Client, Contracts, View]:
+    """A client of the chain, the contracts there, and what they say of a task."""
+    client = connect(chain, how)
+    deployed = contracts_at(client, contracts)
+    _, view = _found(deployed, client.head().number, task)
+    return client, deployed, view
 
 
 def _found(contracts: Contracts, to_block: int, text: str | None) -> tuple[TaskCreated, View]:
