@@ -40,6 +40,8 @@ def serve(service: Service, *, heart: Account | None = None, only_watch: bool = 
     settings, desk = service.settings, Desk()
 
     def join(created: TaskCreated) -> list[Node[Any]]:
+        if settings.task is None and not only_watch:
+            demand_pay(created, settings.edge.least_bounty)
         facts = facts_of(service.contracts, service.store, created)
         own, store = settings.edge, MeteredStore(service.store)
         common = facts, service.account, service.client, service.contracts, store
@@ -62,6 +64,23 @@ def serve(service: Service, *, heart: Account | None = None, only_watch: bool = 
         if door is not None:
             service.said(settings.name, f"its door is at {door.url}")
         service.run(join, executor, many=True, before=before, beat=_beat(service, heart), done=_done)
+
+
+def demand_pay(created: TaskCreated, least_bounty: int) -> None:
+    """Anybody may order a task, and a round that pays for no chore costs whoever does them.
+
+    Args:
+        least_bounty: gwei.
+
+    Raises:
+        Rejected: the terms pay less for a chore.
+    """
+    bounty = created.terms.money.bounty / 10**9
+    if bounty < least_bounty:
+        raise Rejected(
+            f"its bounty is {bounty:,.0f} gwei, and this edge does no chore for less than {least_bounty:,}",
+            help="Name the task in the settings to serve it all the same, or lower edge.least_bounty.",
+        )
 
 
 class Desk:

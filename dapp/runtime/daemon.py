@@ -46,6 +46,7 @@ class _Sending:
     call: Call
     tries: int = 0
     at: float = 0.0
+    block: int = 0
 
 
 @dataclass(slots=True)
@@ -68,6 +69,7 @@ class Daemon:
         executor: runs the jobs; a serial one runs each in a thread of its own.
         threads: jobs at a time.
         poll: seconds between two looks at the head.
+        lag: blocks from the one that is read last to the chain's newest: a transaction shows after so many, if at all.
         beat: moves an idle chain that mines only what it is sent; called while its head is behind the wall clock.
         said: is told, in sentences, by whom and what.
         before: called in each turn before the nodes are, with the head; hands over what came in meanwhile.
@@ -80,6 +82,7 @@ class Daemon:
     said: Callable[[str, str], None]
     threads: int = 1
     poll: float = 1.0
+    lag: int = 0
     beat: Callable[[], object] | None = None
     before: Callable[[Block], None] = lambda _: None
     nodes: list[Node[Any]] = field(default_factory=list)
@@ -226,10 +229,10 @@ class Daemon:
         """Sends what is due in one batch. What the chain could not take now stays; what a contract refuses fails.
 
         What was tried before may have come through though no answer did: a seal sent twice is a second bond, and lost.
-        So it is sent again only if its node, knowing what happened since, would still ask for it.
+        So it is sent again only if its node would still ask for it once it knows what happened since, at ``block``.
         """
         now = time.monotonic()
-        due = [each for each in self._sending if now >= each.at]
+        due = [each for each in self._sending if now >= each.at and tick.block >= each.block]
         for each in [each for each in due if each.tries and not each.node.is_due(each.duty, tick)]:
             due.remove(each)
             self._sending.remove(each)
@@ -251,6 +254,7 @@ class Daemon:
             else:
                 each.tries += 1
                 each.at = now + min(2.0 ** min(each.tries, 10) / 4, 2 * LONGEST_WAIT)
+                each.block = tick.block + self.lag
                 if each.tries in SAID:
                     self.said(each.node.name, f"{_words(each.duty)}: tries again: {result}")
                 continue

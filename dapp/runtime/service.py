@@ -24,6 +24,11 @@ from dapp.settings import RoleSettings
 from dapp.storage import BlobStore
 from dapp.types import TaskId
 
+THREADS = 4
+"""Works at a time of a process that serves every task, so that one whose blobs are not to be had holds up no other."""
+FINALITY = 96
+"""Blocks from a final one to the newest: three epochs, where all goes well."""
+
 
 @dataclass(frozen=True, slots=True)
 class Service:
@@ -85,8 +90,9 @@ class Service:
             tasks,
             executor,
             self.said,
-            threads=max(1, executor.workers),
+            threads=max(THREADS if tasks.many else 1, executor.workers),
             poll=settings.poll,
+            lag=FINALITY if settings.finalized else settings.confirmations,
             beat=beat,
             before=first,
         )

@@ -82,6 +82,12 @@ class Edge:
     max_blob_bytes: int = setting(
         64 * 1024 * 1024, "Largest blob that passes the door, in bytes.", least=1024, most=2**32 - 1
     )
+    least_bounty: int = setting(
+        100_000,
+        "Least bounty, in gwei, for which this edge does chores, which cost gas, in a task that it was not told to serve.",
+        least=0,
+        most=10**15,
+    )
     turn: int = setting(0, "This edge's place in the line of edges, from 0: who acts first.", least=0, most=255)
     wait_for: int = setting(
         0,

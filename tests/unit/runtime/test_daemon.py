@@ -108,6 +108,20 @@ def test_what_did_not_come_through_is_sent_again(stage: Stage) -> None:
     assert served.idle
 
 
+def test_nothing_is_sent_again_before_the_block_in_which_it_may_be_is_read(stage: Stage) -> None:
+    """Behind confirmations a seal that came through shows late."""
+    client = Forgetful(stage.world.client.node)
+    edge = stage.node("edge", 0).account.address
+    before = client.nonce(edge)
+    served = serving(stage, lambda: (PROMOTE,), client)
+    served.lag = 3
+    turned(served, 4)
+    assert client.nonce(edge) == before + 1
+    stage.world.clock.advance_to_block(client.head().number + 3)
+    turned(served, 1)
+    assert client.nonce(edge) == before + 2
+
+
 def test_a_node_that_refuses_to_say_what_it_was_asked_is_waited_for(stage: Stage) -> None:
     class Unwilling(Client):
         def head(self) -> Any:
