@@ -84,7 +84,7 @@ class Edge:
     )
     least_bounty: int = setting(
         100_000,
-        "Least bounty, in gwei, for which this edge does chores, which cost gas, in a task that it was not told to serve.",
+        "Least bounty, in gwei, for which this edge does chores, which cost gas, in tasks it was not told to serve.",
         least=0,
         most=10**15,
     )
