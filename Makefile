@@ -25,7 +25,7 @@ test: $(VENV)/dev ## the whole suite that needs no foreign program
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not nodes" $(PYTEST)
 
 test-nodes: $(VENV)/dev nodes brownie ## the tests that run geth, anvil, ganache, kubo and what else is foreign, by name
-	$(BIN)/python -m pytest -v -rs -m nodes tests $(PYTEST)
+	$(BIN)/python -m pytest -vv -rs -m nodes tests $(PYTEST)
 
 nodes: $(VENV)/run ## anvil, forge, ganache, geth and kubo, for runs on real nodes
 	$(BIN)/python scripts/get_nodes.py
