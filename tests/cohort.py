@@ -77,6 +77,7 @@ class Cohort:
             "requester",
             "admission",
             *names,
+            "holder",
             "edge-0",
             "edge-1",
             "watcher",
@@ -98,7 +99,7 @@ class Cohort:
         cohort.cairn("new", folder / "my-task")
         project = folder / "my-task"
         settings = ["model=small-cnn", "data=mnist", *changes]
-        holders = ",".join(checksummed(cohort.accounts[name].address) for name in names)
+        holders = ",".join(checksummed(cohort.accounts[name].address) for name in (*names[:-1], "holder"))
         cohort.cairn(
             *("task", "create", project, *at, "--store", store, *key, "--holders", holders, "--pace", "fast"),
             *("--admission", checksummed(cohort.accounts["admission"].address), "--shares", folder / "shares", "--yes"),
@@ -162,11 +163,21 @@ class Cohort:
         return self.processes[name]
 
     def device(self, i: int, doors: Sequence[str], **more: Any) -> Process:
-        """A device with its share of the data and of the key, and no store of its own."""
+        """A device with its share of the data, and but for the last of the key, and no store of its own."""
         name = f"device-{i}"
         own = {"parts": 5, "part": i, "model": "small-cnn", "data": "mnist", "ticket": self.tickets[name]}
-        own |= {"doors": ",".join(doors), "share": str(self.folder / "shares" / f"share-{i}.json")}
+        own |= {"doors": ",".join(doors)}
+        if i < 4:
+            own["share"] = self._share(i)
         return self.start(name, "device", "run", settings={f"device.{key}": value for key, value in own.items()} | more)
+
+    def holder(self, doors: Sequence[str]) -> Process:
+        """Who holds the last share of the key, and is no device."""
+        own = {"device.share": self._share(4), "device.doors": ",".join(doors)}
+        return self.start("holder", "holder", "run", settings={"store": self.store, **own})
+
+    def _share(self, i: int) -> str:
+        return str(self.folder / "shares" / f"share-{i}.json")
 
     def edge(self, i: int, **more: Any) -> Process:
         """An edge with a door at a port of its own choice."""

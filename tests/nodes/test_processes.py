@@ -1,5 +1,5 @@
-"""Fifteen processes: five devices that hold the key, two edges, five verifiers, a watcher, a chain of one-second blocks
-and an IPFS node. Nobody tells them anything but where the contracts are."""
+"""Sixteen processes: five devices, four of which hold a share of the key, a holder alone, two edges, five verifiers, a
+watcher, a chain of one-second blocks and an IPFS node. Nobody tells them anything but where the contracts are."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cohort]:
         doors = [cohort.door(0), cohort.door(1)]
         for i in DEVICES:
             cohort.device(i, doors if i % 2 else doors[::-1])
+        cohort.holder(doors)
 
         cohort.until(lambda: "round 1: seal" in edge.read_text(), 400, "the second round is sealed")
         cohort.processes["verifier-1"].running.send_signal(signal.SIGKILL)
@@ -53,7 +54,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cohort]:
         geth = start_geth(folder / "geth", port=_port(geth.url), period=1)
         kubo = start_kubo(folder / "kubo", port=_port(kubo.url))
 
-        everybody = [*(f"device-{i}" for i in DEVICES), "edge-0", "edge-1", "watcher"]
+        everybody = [*(f"device-{i}" for i in DEVICES), "holder", "edge-0", "edge-1", "watcher"]
         cohort.until(
             lambda: all(cohort.processes[name].running.poll() == 0 for name in everybody), 600, "the task is over"
         )
@@ -122,6 +123,14 @@ def test_devices_come_to_both_doors(ended: Cohort) -> None:
     logs = "".join(ended.processes[f"device-{i}"].log for i in DEVICES)
     for i in range(2):
         assert f"was handed in at {ended.door(i)}" in logs
+
+
+def test_a_holder_alone_attests_and_shares(ended: Cohort) -> None:
+    log = ended.processes["holder"].log
+    assert "holds share 4 of 5, 3 open a sum" in log
+    for number in range(3):
+        assert f"the attestation of round {number} was handed in" in log
+    assert "checking the sum, and sharing: done" in log
 
 
 def test_a_watcher_found_nothing_to_prove(ended: Cohort) -> None:
