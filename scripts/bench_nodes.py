@@ -98,6 +98,9 @@ def table(rows: list[Row]) -> str:
 @click.option("--readme", is_flag=True, help="Write the table into README.md.")
 def main(as_json: bool, readme: bool) -> None:
     """Seconds and gas of a round on each chain."""
+    text = README.read_text(encoding="utf-8")
+    if readme and not all(mark in text for mark in MARKS):
+        raise click.ClickException(f"{README} has no {' and '.join(MARKS)}: nowhere to write the table")
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as name, programs.start_kubo(Path(name) / "kubo") as kubo:
         for place, chain in enumerate(CHAINS):
@@ -105,7 +108,6 @@ def main(as_json: bool, readme: bool) -> None:
             rows.append(measure(chain, Path(name) / str(place), kubo))
     click.echo(json.dumps([asdict(row) for row in rows], indent=2) if as_json else table(rows))
     if readme:
-        text = README.read_text(encoding="utf-8")
         head, _, rest = text.partition(MARKS[0])
         _, _, tail = rest.partition(MARKS[1])
         where = f"{os.cpu_count()} cores, {platform.machine()}"

@@ -25,7 +25,7 @@ from dapp.chain.deploy import Parameters, deploy
 from dapp.chain.development import fund
 from dapp.chain.network import DEVELOPMENT_CHAINS
 from dapp.cli import access
-from dapp.errors import CairnError
+from dapp.errors import CairnError, ChainError, SettingsError
 from dapp.types import Wei
 
 POCKET = Wei(100 * 10**18)
@@ -92,7 +92,7 @@ def find_contracts(client: Client, account: Account) -> Contracts:
     """
     try:
         return access.contracts_at(client, _file(client))
-    except CairnError:
+    except (SettingsError, ChainError):
         if client.chain_id not in DEVELOPMENT_CHAINS:
             raise
         return put_contracts(client, account, Parameters())

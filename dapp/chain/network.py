@@ -29,7 +29,7 @@ class Network:
     chain_id: int | None = None
     confirmations: int = 0
     finalized: bool = False
-    max_fee: Wei = Wei(200 * GWEI)
+    max_fee: Wei = Wei(100 * GWEI)
     timeout: float = 15
     tries: int = 4
     patience: float = 120

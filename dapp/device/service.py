@@ -35,6 +35,8 @@ from dapp.types import Wei
 MODEL = "model.safetensors"
 POSTING = Wei(10**15)
 """Ether with which a device can post its own messages where no door does, in wei: about three of them at 2 gwei."""
+MOST_STRATEGY_BYTES = 64 * 1024
+"""No strategy is longer, whatever the terms say."""
 PARTS = 8
 """An edge has an eighth of the shortest window to bring a message to the chain, before the next door is tried."""
 
@@ -47,7 +49,7 @@ def serve(service: Service, *, device: bool) -> None:
     """
     couriers: list[Courier] = []
     witness = Witness(service)
-    written: dict[str, BlobRef] = {}
+    model = ModelFile(service.folder / MODEL, witness)
 
     def join(created: TaskCreated) -> list[Node[Any]]:
         facts = facts_of(service.contracts, service.store, created)
@@ -58,24 +60,20 @@ def serve(service: Service, *, device: bool) -> None:
         return nodes
 
     def before(daemon: Daemon, head: Block) -> None:
-        for node in daemon.nodes:
+        for node in daemon.nodes[:1]:  # device and holder see the same task
             for courier in couriers:
                 courier.remind(node.state.view, head.timestamp)
-            if isinstance(node.state, DeviceState) and node.state.taken_up >= 0:
-                _write(node, service.folder / MODEL, written, witness)
+            model.follow(node)
+
+    def done(node: Node[Any]) -> bool:
+        pending = any(courier.pending for courier in couriers)
+        return bool(node.state.view.ended) and not pending and model.is_up_to_date(node)
 
     try:
-        service.run(join, Serial(), many=False, before=before, done=lambda node: _done(node, couriers, written))
+        service.run(join, Serial(), many=False, before=before, done=done)
     finally:
         for courier in couriers:
             courier.close()
-
-
-def _done(node: Node[Any], couriers: list[Courier], written: dict[str, BlobRef]) -> bool:
-    """The task is over, nothing is on its way to the chain, and the last model that was taken up is in its file."""
-    taken_up = isinstance(node.state, DeviceState) and node.state.taken_up >= 0
-    in_file = not taken_up or written.get(node.name) == node.state.model
-    return bool(node.state.view.ended) and in_file and not any(courier.pending for courier in couriers)
 
 
 def _courier(service: Service, facts: Facts) -> Courier:
@@ -127,9 +125,7 @@ def _nodes(service: Service, facts: Facts, courier: Courier, device: bool) -> li
 def _training(service: Service, facts: Facts) -> tuple[Training, int]:
     """What the device learns from, by the task's rule, and how many samples that is."""
     own, learning = service.settings.device, facts.terms.learning
-    rule = strategy.parse(
-        service.store.get(learning.strategy_digest, learning.strategy_size, cap=facts.terms.cohort.max_update_bytes)
-    )
+    rule = strategy.parse(service.store.get(learning.strategy_digest, learning.strategy_size, cap=MOST_STRATEGY_BYTES))
     split = Split(
         model=own.model,
         data=own.data,
@@ -186,16 +182,35 @@ class Witness:
             self._light = None
 
 
-def _write(node: Node[Any], path: Path, written: dict[str, BlobRef], witness: Witness) -> None:
-    """Keeps the model that the device took up last where its user finds it."""
-    model = node.state.model
-    if written.get(node.name) == model:
-        return
-    round_ = node.state.view.rounds[node.state.taken_up]
-    if round_.result is not None:
-        witness.check_round(node.state.facts, round_.number, round_.result)
-    data = node.fetch((model,))[model]
-    if data is not None:
-        path.write_bytes(data)
-        written[node.name] = model
-        node.told.append(Told(("model", round_.number), f"took up the model of round {round_.number}: {path}"))
+class ModelFile:
+    """Where a device's user finds the model that it took up last, once the chain's state is seen to hold it."""
+
+    def __init__(self, path: Path, witness: Witness) -> None:
+        self._path, self._witness = path, witness
+        self._followed = -1
+
+    def follow(self, node: Node[Any]) -> None:
+        """Looks at the round that the device took up last: of a gradient there is nothing to write.
+
+        Raises:
+            AuditError: the chain holds another result.
+        """
+        if self.is_up_to_date(node):
+            return
+        state: DeviceState = node.state
+        round_ = state.view.rounds[state.taken_up]
+        assert round_.result is not None, "what was taken up is a result"
+        self._witness.check_round(state.facts, round_.number, round_.result)
+        if round_.result == state.model:
+            data = node.fetch((state.model,))[state.model]
+            if data is None:
+                return
+            self._path.write_bytes(data)
+            node.told.append(
+                Told(("model", round_.number), f"took up the model of round {round_.number}: {self._path}")
+            )
+        self._followed = state.taken_up
+
+    def is_up_to_date(self, node: Node[Any]) -> bool:
+        """Whether nothing was taken up since."""
+        return not isinstance(node.state, DeviceState) or node.state.taken_up == self._followed
