@@ -25,7 +25,7 @@ from dapp.chain.deploy import Parameters, deploy
 from dapp.chain.development import fund
 from dapp.chain.network import DEVELOPMENT_CHAINS
 from dapp.cli import access
-from dapp.errors import CairnError, ChainError, SettingsError
+from dapp.errors import CairnError, Retryable
 from dapp.types import Wei
 
 POCKET = Wei(100 * 10**18)
@@ -88,12 +88,12 @@ def find_contracts(client: Client, account: Account) -> Contracts:
     """The contracts that were put on this chain; on a development chain that has none, new ones.
 
     Raises:
-        SettingsError, ChainError: it is not known where they are, or they are not there.
+        CairnError: it is not known where they are, they are not there, or the chain does not answer.
     """
     try:
         return access.contracts_at(client, _file(client))
-    except (SettingsError, ChainError):
-        if client.chain_id not in DEVELOPMENT_CHAINS:
+    except CairnError as error:
+        if client.chain_id not in DEVELOPMENT_CHAINS or isinstance(error, Retryable):
             raise
         return put_contracts(client, account, Parameters())
 
